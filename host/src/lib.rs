@@ -1,0 +1,1 @@
+//! The Hayloft backup program, as a library.

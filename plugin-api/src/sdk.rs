@@ -1,0 +1,23 @@
+//! Ordinary safe Rust: what plugin authors implement, and what they are given.
+
+mod action;
+mod codec;
+mod command;
+mod event;
+mod host;
+mod process;
+mod storage;
+mod stream;
+
+pub use self::{
+    action::{Action, LocalTime, Outcome, Request, Weekday},
+    codec::{Codec, Compressor, Encryptor, FromWriter, Op, Step, StreamOptions, from_writer},
+    command::{Argument, Arguments, Command, CommandSpec},
+    event::{Event, Hook, Verdict},
+    host::{Host, Output, OutputOptions, Progress, Settings, State, Transform},
+    process::{Finished, Process, ProcessBuilder, SpawnRequest},
+    storage::{ByteRange, Chunk, ObjectMeta, PutOptions, PutStream, Storage, StorageHandle},
+    stream::{DecodeReader, EncodeWriter, StepStream},
+};
+
+pub(crate) use self::storage::PutProxy;

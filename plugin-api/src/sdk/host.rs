@@ -1,0 +1,378 @@
+//! The services of the host, the same for our plugins and everybody else's.
+
+use std::{
+    fmt,
+    io::{self, Write},
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{
+    Codec, Event, ObjectMeta, ProcessBuilder, PutProxy, PutStream, StorageHandle, StreamOptions,
+    Weekday,
+};
+use crate::{
+    abi::{HostBox, TransformBox},
+    config::Node,
+    error::{Error, ErrorKind, Result},
+    shim::client,
+};
+
+/// What an action may ask of the host.
+///
+/// It can be shared between threads.
+pub struct Host {
+    pub(crate) raw: HostBox,
+}
+
+/// What the configuration says about the run as a whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// The configuration file.
+    pub configuration: PathBuf,
+    /// `<options><working_dir>`.
+    pub working_dir: PathBuf,
+    /// `<collect><collect_dir>`, if there is such a section.
+    pub collect_dir: Option<PathBuf>,
+    /// `<stage><staging_dir>`, if there is such a section.
+    pub staging_dir: Option<PathBuf>,
+    /// `<options><backup_user>`: who owns what is written, if we are root.
+    pub backup_user: String,
+    /// `<options><backup_group>`.
+    pub backup_group: String,
+    /// `<options><starting_day>`.
+    pub starting_day: Option<Weekday>,
+    /// The names of the configured storages, in the order of the file.
+    pub storages: Vec<String>,
+    /// The names of all compressors that can be opened.
+    pub compressors: Vec<String>,
+    /// The names of all encryptors that can be opened.
+    pub encryptors: Vec<String>,
+}
+
+/// How far the work is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// What is being worked on, such as a path.
+    pub what: &'a str,
+    /// Bytes done.
+    pub done: u64,
+    /// Bytes in all; 0 if unknown.
+    pub total: u64,
+}
+
+/// How a file is to be written by [`Host::create`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OutputOptions {
+    /// The permission bits; 0600 if not changed.
+    pub mode: u32,
+    /// Whether a file of that name may be replaced; true if not changed.
+    pub replace: bool,
+    /// Whether the file is given to the backup user and group, if we are
+    /// root; true if not changed.
+    pub give_to_backup_user: bool,
+}
+
+impl Default for OutputOptions {
+    fn default() -> Self {
+        Self { mode: 0o600, replace: true, give_to_backup_user: true }
+    }
+}
+
+impl Host {
+    /// Wraps what crossed the boundary.
+    #[doc(hidden)]
+    pub fn from_raw(raw: HostBox) -> Self {
+        Self { raw }
+    }
+
+    /// Returns the root of the configuration, for sections of others such as
+    /// `<options>`.
+    pub fn document(&self) -> Node {
+        self.raw.document()
+    }
+
+    /// Returns what the configuration says about the run as a whole.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::CONFIGURATION`] if `<options>` is wrong.
+    pub fn settings(&self) -> Result<Settings> {
+        self.call("settings", &())
+    }
+
+    /// Tells whether the work is to end: the user pressed Ctrl-C, or a time
+    /// limit ran out. Ask often; after a few seconds the process is killed.
+    pub fn cancelled(&self) -> bool {
+        self.raw.cancelled()
+    }
+
+    /// Fails if the work is to end.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::CANCELLED`], to be passed on with `?`.
+    pub fn check_cancelled(&self) -> Result<()> {
+        if self.cancelled() {
+            return Err(Error::new(ErrorKind::CANCELLED, "interrupted"));
+        }
+        Ok(())
+    }
+
+    /// Tells how far the work is. Cheap: call it as often as you like.
+    pub fn progress(&self, progress: Progress<'_>) {
+        self.raw.progress(progress.what.into(), progress.done, progress.total);
+    }
+
+    /// Writes to the standard output of a command.
+    ///
+    /// # Errors
+    ///
+    /// If nobody reads it any more.
+    pub fn print(&self, text: impl AsRef<[u8]>) -> Result<()> {
+        client::plain(self.raw.print(text.as_ref().into()))
+    }
+
+    /// Opens a compressor by the name it has in the configuration, or by its
+    /// plugin's own name. `none` is always there.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NOT_FOUND`], naming those that there are.
+    pub fn compressor(&self, name: &str) -> Result<Transform> {
+        self.transform("compressor", name)
+    }
+
+    /// Opens an encryptor by the name it has in the configuration, or by its
+    /// plugin's own name. `none` is always there.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NOT_FOUND`], naming those that there are.
+    pub fn encryptor(&self, name: &str) -> Result<Transform> {
+        self.transform("encryptor", name)
+    }
+
+    fn transform(&self, kind: &str, name: &str) -> Result<Transform> {
+        let suffix = self.call("suffix", &(kind, name))?;
+        let raw = client::plain(self.raw.transform(kind.into(), name.into()))?;
+        Ok(Transform { name: name.to_owned(), suffix, raw })
+    }
+
+    /// Finds what a file was compressed or encrypted with, by the first bytes
+    /// of its content (give at least 16 if there are as many) and by its
+    /// name. `None` if it is plain.
+    ///
+    /// # Errors
+    ///
+    /// If the plugin that could read it does not load.
+    pub fn recognise(&self, name: &str, head: &[u8]) -> Result<Option<Transform>> {
+        let found: Option<(String, String)> = self.call("recognise", &(name, head))?;
+        found.map(|(kind, name)| self.transform(&kind, &name)).transpose()
+    }
+
+    /// Opens a storage by its name in the configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NOT_FOUND`], naming those that there are.
+    pub fn storage(&self, name: &str) -> Result<StorageHandle> {
+        client::plain(self.raw.storage(name.into())).map(StorageHandle::from_raw)
+    }
+
+    /// Runs the hooks for an event. A `pre_` event's hooks may veto.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::VETOED`] with the hook's reason.
+    pub fn emit(&self, event: &Event) -> Result<()> {
+        self.call("emit", event)
+    }
+
+    /// Prepares to run a program. `program` is looked up in the overrides of
+    /// `<options>`, then in `$PATH`.
+    pub fn process(&self, program: &str) -> ProcessBuilder<'_> {
+        ProcessBuilder::new(self, program)
+    }
+
+    /// Begins a file that appears under its final name only when
+    /// [`Output::commit`] has made it durable; until then it has a temporary
+    /// name in the same directory, and it vanishes if it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If the directory is not there or not writable.
+    pub fn create(&self, path: &Path, options: &OutputOptions) -> Result<Output> {
+        let options = client::to_json(options)?;
+        let raw = self.raw.output(path.as_os_str().as_bytes().into(), options.as_str().into());
+        Ok(Output { put: PutProxy(client::plain(raw)?), written: 0 })
+    }
+
+    /// Writes an empty file in one step, such as an indicator.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::create`].
+    pub fn touch(&self, path: &Path) -> Result<()> {
+        self.create(path, &OutputOptions::default())?.commit().map(drop)
+    }
+
+    /// Gives a file or directory to the backup user and group, if we are
+    /// root; does nothing otherwise. Links are not followed.
+    ///
+    /// # Errors
+    ///
+    /// If the user or group is unknown, or the system refuses.
+    pub fn give_to_backup_user(&self, path: &Path) -> Result<()> {
+        self.call("own", &path.as_os_str().as_bytes())
+    }
+
+    /// Returns small data that outlives the run.
+    pub fn state(&self) -> State<'_> {
+        State { host: self }
+    }
+
+    pub(crate) fn call<Q, A>(&self, service: &str, request: &Q) -> Result<A>
+    where
+        Q: Serialize + ?Sized,
+        A: DeserializeOwned,
+    {
+        let request = client::to_json(request)?;
+        let answer = client::plain(self.raw.call(service.into(), request.as_str().into()))?;
+        client::from_json(&answer)
+    }
+}
+
+/// Small durable data of a plugin, kept in the working directory. Each value
+/// is replaced whole, and is on disk when `put` returns.
+#[derive(Debug)]
+pub struct State<'a> {
+    host: &'a Host,
+}
+
+impl State<'_> {
+    /// Returns the value of `key`, or `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// If it is there but cannot be read.
+    pub fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        self.host.call("state.get", key)
+    }
+
+    /// Replaces the value of `key`. Keys are letters, digits, `.`, `_`, `-`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made durable; the old value is then still there.
+    pub fn put(&self, key: &str, value: &[u8]) -> Result<()> {
+        self.host.call("state.put", &(key, value))
+    }
+
+    /// Removes `key` if it is there.
+    ///
+    /// # Errors
+    ///
+    /// If it is still there.
+    pub fn delete(&self, key: &str) -> Result<()> {
+        self.host.call("state.delete", key)
+    }
+}
+
+/// A configured compressor or encryptor, opened through the host.
+pub struct Transform {
+    name: String,
+    suffix: String,
+    raw: TransformBox,
+}
+
+impl Transform {
+    /// Wraps what crossed the boundary; the host and the conformance suite
+    /// use it.
+    #[doc(hidden)]
+    pub fn from_raw(name: &str, suffix: &str, raw: TransformBox) -> Self {
+        Self { name: name.to_owned(), suffix: suffix.to_owned(), raw }
+    }
+
+    /// Returns the name it was opened by.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns what is appended to the name of a file, such as `.gz`; empty
+    /// for `none`.
+    pub fn suffix(&self) -> &str {
+        &self.suffix
+    }
+
+    /// Begins a stream that encodes.
+    ///
+    /// # Errors
+    ///
+    /// See [`Compressor::encoder`](crate::Compressor::encoder) and
+    /// [`Encryptor::encoder`](crate::Encryptor::encoder).
+    pub fn encoder(&self, options: StreamOptions) -> Result<Box<dyn Codec>> {
+        client::plain(self.raw.encoder(options.into())).map(client::codec)
+    }
+
+    /// Begins a stream that decodes.
+    ///
+    /// # Errors
+    ///
+    /// See [`Compressor::decoder`](crate::Compressor::decoder) and
+    /// [`Encryptor::decoder`](crate::Encryptor::decoder).
+    pub fn decoder(&self) -> Result<Box<dyn Codec>> {
+        client::plain(self.raw.decoder()).map(client::codec)
+    }
+}
+
+/// A file that is being written, see [`Host::create`].
+#[derive(Debug)]
+pub struct Output {
+    put: PutProxy,
+    written: u64,
+}
+
+impl Output {
+    /// Returns the number of bytes written so far.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Makes the file appear, whole and durable.
+    ///
+    /// # Errors
+    ///
+    /// If it could not be made durable; nothing has appeared then.
+    pub fn commit(mut self) -> Result<ObjectMeta> {
+        self.put.commit()
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.put.write(data).map_err(Error::into_io)?;
+        self.written += data.len() as u64;
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Transform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transform").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,234 @@
+//! What came over the boundary, as ordinary Rust.
+
+use std::io::{self, Read};
+
+use abi_stable::std_types::{RResult, RSlice, RSliceMut};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    abi::{
+        CodecBox, Fallible, Op, RObjectMeta, RPutOptions, RStreamOptions, ReaderBox, Step,
+        StorageBox,
+    },
+    error::{Error, ErrorKind, Result},
+    sdk::{self, ByteRange, Codec, ObjectMeta, PutOptions, PutStream, StreamOptions},
+};
+
+/// Turns a result of the boundary into an ordinary one.
+pub fn plain<T>(result: Fallible<T>) -> Result<T> {
+    match result {
+        RResult::ROk(value) => Ok(value),
+        RResult::RErr(error) => Err(error.into()),
+    }
+}
+
+/// Writes a document for the other side.
+///
+/// # Errors
+///
+/// If the value has no JSON form.
+pub fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| Error::from(e).context("cannot encode a document"))
+}
+
+/// Reads a document of the other side.
+///
+/// # Errors
+///
+/// If the other side does not keep to the contract.
+pub fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| {
+        Error::from(e).context("the other side of the plugin boundary answers nonsense")
+    })
+}
+
+struct CodecProxy(CodecBox);
+
+impl Codec for CodecProxy {
+    fn step(&mut self, input: &[u8], output: &mut [u8], op: Op) -> Result<Step> {
+        let (taken, room) = (input.len(), output.len());
+        let step =
+            plain(self.0.step(RSlice::from_slice(input), RSliceMut::from_mut_slice(output), op))?;
+        if step.consumed > taken || step.produced > room {
+            return Err(impossible_counts());
+        }
+        Ok(step)
+    }
+}
+
+/// The error for a codec that claims more than the buffers hold.
+pub(crate) fn impossible_counts() -> Error {
+    Error::new(ErrorKind::PANIC, "the plugin reported impossible counts")
+}
+
+/// Makes a codec of the other side usable.
+pub fn codec(raw: CodecBox) -> Box<dyn Codec> {
+    Box::new(CodecProxy(raw))
+}
+
+struct ReaderProxy(ReaderBox);
+
+impl Read for ReaderProxy {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let room = buffer.len();
+        let n = plain(self.0.read(RSliceMut::from_mut_slice(buffer))).map_err(Error::into_io)?;
+        if n > room {
+            return Err(impossible_counts().into_io());
+        }
+        Ok(n)
+    }
+}
+
+/// Makes a reader of the other side usable.
+pub fn reader(raw: ReaderBox) -> Box<dyn Read + Send> {
+    Box::new(ReaderProxy(raw))
+}
+
+/// Refuses what is no key, see [`Storage`](crate::Storage).
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn check_key(key: &str) -> Result<()> {
+    let problem = if key.is_empty() {
+        "it is empty"
+    } else if key.chars().any(char::is_control) {
+        "it has a control character"
+    } else if key.split('/').any(str::is_empty) {
+        "it has an empty segment"
+    } else if key.split('/').any(|segment| segment == "." || segment == "..") {
+        "it has a `.` or `..` segment"
+    } else {
+        return Ok(());
+    };
+    Err(Error::msg(format!("{key:?} is not a key of a storage: {problem}")))
+}
+
+pub(crate) fn put(raw: &StorageBox, key: &str, options: PutOptions) -> Result<Box<dyn PutStream>> {
+    check_key(key)?;
+    let put = plain(raw.put(key.into(), options.into()))?;
+    Ok(Box::new(sdk::PutProxy(put)))
+}
+
+pub(crate) fn get(raw: &StorageBox, key: &str, range: ByteRange) -> Result<Box<dyn Read + Send>> {
+    check_key(key)?;
+    plain(raw.get(key.into(), range.offset, range.length.into())).map(reader)
+}
+
+pub(crate) fn stat(raw: &StorageBox, key: &str) -> Result<Option<ObjectMeta>> {
+    check_key(key)?;
+    Ok(plain(raw.stat(key.into()))?.into_option().map(ObjectMeta::from))
+}
+
+pub(crate) fn list(
+    raw: &StorageBox,
+    prefix: &str,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<ObjectMeta>> {
+    let objects = plain(raw.list(prefix.into(), after.into(), limit))?;
+    Ok(objects.into_iter().map(ObjectMeta::from).collect())
+}
+
+pub(crate) fn delete(raw: &StorageBox, key: &str) -> Result<()> {
+    check_key(key)?;
+    plain(raw.delete(key.into()))
+}
+
+const UNKNOWN_SIZE: u64 = u64::MAX;
+const CONFIGURED_LEVEL: i32 = i32::MIN;
+const CREATE_ONLY: u32 = 1;
+
+impl From<StreamOptions> for RStreamOptions {
+    fn from(it: StreamOptions) -> Self {
+        Self {
+            size_hint: it.size_hint.unwrap_or(UNKNOWN_SIZE),
+            threads: it.threads.unwrap_or(0),
+            level: it.level.unwrap_or(CONFIGURED_LEVEL),
+            reserved: [0; 4],
+        }
+    }
+}
+
+impl From<RStreamOptions> for StreamOptions {
+    fn from(it: RStreamOptions) -> Self {
+        Self {
+            size_hint: Some(it.size_hint).filter(|n| *n != UNKNOWN_SIZE),
+            threads: Some(it.threads).filter(|n| *n != 0),
+            level: Some(it.level).filter(|n| *n != CONFIGURED_LEVEL),
+        }
+    }
+}
+
+impl From<PutOptions> for RPutOptions {
+    fn from(it: PutOptions) -> Self {
+        Self {
+            flags: if it.create_only { CREATE_ONLY } else { 0 },
+            size_hint: it.size_hint.unwrap_or(UNKNOWN_SIZE),
+            reserved: [0; 4],
+        }
+    }
+}
+
+impl From<RPutOptions> for PutOptions {
+    fn from(it: RPutOptions) -> Self {
+        Self {
+            create_only: it.flags & CREATE_ONLY != 0,
+            size_hint: Some(it.size_hint).filter(|n| *n != UNKNOWN_SIZE),
+        }
+    }
+}
+
+impl From<ObjectMeta> for RObjectMeta {
+    fn from(it: ObjectMeta) -> Self {
+        Self {
+            key: it.key.into(),
+            size: it.size,
+            modified_ns: it.modified_ns,
+            etag: it.etag.into(),
+        }
+    }
+}
+
+impl From<RObjectMeta> for ObjectMeta {
+    fn from(it: RObjectMeta) -> Self {
+        Self {
+            key: it.key.into(),
+            size: it.size,
+            modified_ns: it.modified_ns,
+            etag: it.etag.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_stay_inside_the_storage() {
+        let cases = [
+            ("a", true),
+            ("a/b.c", true),
+            ("2026/11/21/box/etc.tar.zst", true),
+            ("", false),
+            ("/etc/passwd", false),
+            ("a/", false),
+            ("a/../../b", false),
+            ("./a", false),
+            ("a\0b", false),
+            ("a\nb", false),
+        ];
+        for (key, good) in cases {
+            assert_eq!(check_key(key).is_ok(), good, "{key:?}");
+        }
+    }
+
+    #[test]
+    fn options_survive_the_boundary() {
+        let options = StreamOptions { size_hint: Some(7), threads: None, level: Some(-3) };
+        assert_eq!(StreamOptions::from(RStreamOptions::from(options)), options);
+        let options = PutOptions { create_only: true, size_hint: None };
+        assert_eq!(PutOptions::from(RPutOptions::from(options)), options);
+    }
+}

@@ -1,0 +1,1 @@
+//! A Hayloft plugin.
