@@ -38,8 +38,9 @@ pub struct Node {
     pub name: RString,
     /// All text directly in the element, CDATA included, in one piece.
     pub text: RString,
-    /// The text up to the first child, comment or CDATA section: what Cedar
-    /// Backup takes for the value.
+    /// The first piece of text directly in the element: it ends at a child, a
+    /// comment or a CDATA section. This is what Cedar Backup takes for the
+    /// value.
     pub first_text: RString,
     /// The attributes, in the order of the file.
     pub attributes: RVec<Attribute>,
@@ -47,7 +48,8 @@ pub struct Node {
     pub children: RVec<Node>,
     /// Where the element's name begins.
     pub position: Position,
-    /// Where the element's text begins; the name's position if it has none.
+    /// Where the first visible character of the text is; the first character
+    /// if none is visible, and the name's position if there is no text.
     pub text_position: Position,
 }
 
