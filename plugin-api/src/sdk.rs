@@ -1,6 +1,7 @@
 //! Ordinary safe Rust: what plugin authors implement, and what they are given.
 
 mod action;
+mod blocks;
 mod codec;
 mod command;
 mod event;
@@ -11,6 +12,7 @@ mod stream;
 
 pub use self::{
     action::{Action, LocalTime, Outcome, Request, Weekday},
+    blocks::{Block, Blocks, from_blocks},
     codec::{Codec, Compressor, Encryptor, FromWriter, Op, Step, StreamOptions, from_writer},
     command::{Argument, Arguments, Command, CommandSpec},
     event::{Event, Hook, Verdict},
