@@ -1,1 +1,6 @@
-//! A Hayloft plugin.
+#![doc = include_str!("../README.md")]
+
+pub mod age;
+pub mod guard;
+pub mod report;
+pub mod tree;
