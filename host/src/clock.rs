@@ -1,0 +1,106 @@
+//! What time it is: read once, at the start of a command.
+
+use hayloft_plugin_api::{LocalTime, Weekday};
+use jiff::{Timestamp, Zoned, civil, tz::TimeZone};
+
+/// A moment in the zone of this machine.
+#[derive(Debug, Clone)]
+pub struct Moment(Zoned);
+
+/// Why a text is no moment.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "`{text}` is no date or time; write 2026-11-21, 2026-11-21T02:30 or 2026-11-21T02:30:00+01:00"
+)]
+pub struct NoMoment {
+    text: String,
+}
+
+impl Moment {
+    /// Reads the clock.
+    pub fn now() -> Self {
+        Self(Zoned::now())
+    }
+
+    /// Reads a date, a local time or a time with an offset or zone.
+    ///
+    /// # Errors
+    ///
+    /// If it is none of these.
+    pub fn parse(text: &str) -> Result<Self, NoMoment> {
+        let zone = TimeZone::system();
+        let zoned = text
+            .parse::<Zoned>()
+            .ok()
+            .or_else(|| text.parse::<Timestamp>().ok().map(|t| t.to_zoned(zone.clone())))
+            .or_else(|| text.parse::<civil::DateTime>().ok()?.to_zoned(zone.clone()).ok())
+            .or_else(|| text.parse::<civil::Date>().ok()?.to_zoned(zone).ok());
+        zoned.map(Self).ok_or_else(|| NoMoment { text: text.to_owned() })
+    }
+
+    /// Returns it for a plugin.
+    pub fn local(&self) -> LocalTime {
+        let (date, time) = (self.0.date(), self.0.time());
+        LocalTime {
+            year: date.year(),
+            month: date.month().unsigned_abs(),
+            day: date.day().unsigned_abs(),
+            hour: time.hour().unsigned_abs(),
+            minute: time.minute().unsigned_abs(),
+            second: time.second().unsigned_abs(),
+            weekday: weekday(date.weekday()),
+            unix_seconds: self.0.timestamp().as_second(),
+            nanoseconds: self.0.timestamp().subsec_nanosecond().unsigned_abs(),
+        }
+    }
+
+    /// Returns `YYYY-MM-DDTHH:MM:SS` and the zone's abbreviation, as Cedar
+    /// Backup writes them at the head of a log line.
+    pub fn log_stamp(&self) -> String {
+        self.0.strftime("%Y-%m-%dT%H:%M:%S %Z").to_string()
+    }
+
+    /// Returns it in RFC 3339 form with the offset.
+    pub fn rfc3339(&self) -> String {
+        self.0.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+    }
+
+    /// Returns `YYYYMMDDTHHMMSS` in the zone of this machine.
+    pub fn compact(&self) -> String {
+        self.0.strftime("%Y%m%dT%H%M%S").to_string()
+    }
+
+    /// Returns seconds since 1970.
+    pub fn unix_seconds(&self) -> i64 {
+        self.0.timestamp().as_second()
+    }
+}
+
+fn weekday(day: civil::Weekday) -> Weekday {
+    match day {
+        civil::Weekday::Monday => Weekday::Monday,
+        civil::Weekday::Tuesday => Weekday::Tuesday,
+        civil::Weekday::Wednesday => Weekday::Wednesday,
+        civil::Weekday::Thursday => Weekday::Thursday,
+        civil::Weekday::Friday => Weekday::Friday,
+        civil::Weekday::Saturday => Weekday::Saturday,
+        civil::Weekday::Sunday => Weekday::Sunday,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_read_in_all_their_forms() {
+        for text in
+            ["2026-11-21", "2026-11-21T02:30", "2026-11-21T02:30:00", "2026-11-21T02:30:00+01:00"]
+        {
+            assert_eq!(Moment::parse(text).unwrap().local().year, 2026, "{text}");
+        }
+        for text in ["", "yesterday", "2026-13-01", "12:00"] {
+            assert!(Moment::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! `hayloft man`.
+
+use std::{fs, path::Path, process::ExitCode};
+
+use crate::failure::{Failure, Kind};
+
+pub(crate) fn run(command: clap::Command, directory: &Path) -> Result<ExitCode, Failure> {
+    let mut command = command.disable_help_subcommand(true);
+    command.build();
+    write_pages(&command, "hayloft", directory)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A page for the command and one for each below it: `hayloft-run.1`.
+fn write_pages(command: &clap::Command, name: &str, directory: &Path) -> Result<(), Failure> {
+    let path = directory.join(format!("{name}.1"));
+    let failed = |e: std::io::Error| {
+        Failure::new(Kind::Failed, format!("cannot write {}", path.display()))
+            .because(&e)
+            .hint("name a directory that is there and can be written to")
+    };
+    let mut page = Vec::new();
+    let named = command.clone().display_name(name.to_owned());
+    clap_mangen::Man::new(named.clone()).title(name.to_uppercase()).render(&mut page).map_err(failed)?;
+    fs::write(&path, page).map_err(failed)?;
+    for below in command.get_subcommands().filter(|it| !it.is_hide_set()) {
+        write_pages(below, &format!("{name}-{}", below.get_name()), directory)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! `hayloft plugin`.
+
+mod new;
+
+use std::{fmt::Write, path::PathBuf, process::ExitCode};
+
+use hayloft_plugin_api::meta::Metadata;
+use serde::Serialize;
+
+use super::Context;
+use crate::{
+    cli::{PluginCommand, write_json, write_out},
+    failure::{Failure, Kind},
+    plugins::{self, Entry},
+};
+
+pub(crate) fn run(context: &Context, command: &PluginCommand) -> Result<ExitCode, Failure> {
+    match command {
+        PluginCommand::List => list(context),
+        PluginCommand::Show { name } => show(context, name),
+        PluginCommand::Check { files } => check(context, files),
+        PluginCommand::New(args) => new::run(args),
+    }
+}
+
+/// A plugin, for scripts.
+#[derive(Debug, Serialize)]
+struct Listed {
+    id: String,
+    version: String,
+    api: String,
+    description: String,
+    provides: Vec<String>,
+    file: String,
+    problems: Vec<String>,
+}
+
+fn listed(entry: &Entry) -> Listed {
+    let metadata = entry.metadata();
+    Listed {
+        id: metadata.id.clone(),
+        version: metadata.version.clone(),
+        api: format!("{}.{}", metadata.api.0, metadata.api.1),
+        description: metadata.description.clone(),
+        provides: provides(metadata),
+        file: entry.source_name(),
+        problems: entry.problems().iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn provides(metadata: &Metadata) -> Vec<String> {
+    metadata.provides.iter().map(|it| format!("{}:{}", it.kind, it.name)).collect()
+}
+
+fn list(context: &Context) -> Result<ExitCode, Failure> {
+    let registry = context.registry();
+    if context.global().json {
+        let all: Vec<Listed> = registry.entries().iter().map(listed).collect();
+        return write_json(&all);
+    }
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::NOTHING);
+    table.set_header(["PLUGIN", "VERSION", "OFFERS", "DESCRIPTION"]);
+    for entry in registry.entries() {
+        let metadata = entry.metadata();
+        table.add_row([
+            metadata.id.as_str(),
+            metadata.version.as_str(),
+            &provides(metadata).join(" "),
+            metadata.description.as_str(),
+        ]);
+    }
+    if registry.entries().is_empty() {
+        return Err(Failure::new(Kind::Failed, "no plugins were found").hint(
+            "name their directory with --plugin-dir, HAYLOFT_PLUGIN_PATH or <plugins><dir>",
+        ));
+    }
+    write_out(format!("{table}\n").as_bytes())?;
+    for problem in registry.problems() {
+        context.log().screen().trouble(&problem.to_string());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(context: &Context, name: &str) -> Result<ExitCode, Failure> {
+    let registry = context.registry();
+    let matches = |entry: &&Entry| {
+        let metadata = entry.metadata();
+        metadata.id == name || metadata.provides.iter().any(|it| it.name == name)
+    };
+    let found: Vec<&Entry> = registry.entries().iter().filter(matches).collect();
+    if found.is_empty() {
+        return Err(Failure::new(Kind::Failed, format!("no plugin is or offers `{name}`"))
+            .hint("`hayloft plugin list` shows all"));
+    }
+    if context.global().json {
+        let found: Vec<Listed> = found.into_iter().map(listed).collect();
+        return write_json(&found);
+    }
+    let texts: Vec<String> = found.into_iter().map(describe).collect();
+    write_out(texts.join("\n").as_bytes())
+}
+
+fn describe(entry: &Entry) -> String {
+    let metadata = entry.metadata();
+    let (major, minor) = metadata.api;
+    let mut text = format!("{} {}\n  {}\n", metadata.id, metadata.version, metadata.description);
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "  file: {}", entry.source_name());
+    let _ = writeln!(text, "  plugin API {major}.{minor}, built with {}", metadata.compiler);
+    for provided in &metadata.provides {
+        let _ = writeln!(text, "  offers {} `{}`", provided.kind, provided.name);
+        for (fact, value) in provided.facts.iter().filter(|(_, value)| !value.is_empty()) {
+            let _ = writeln!(text, "    {fact}: {value}");
+        }
+    }
+    for problem in entry.problems() {
+        let _ = writeln!(text, "  problem: {problem}");
+    }
+    text
+}
+
+fn check(context: &Context, files: &[PathBuf]) -> Result<ExitCode, Failure> {
+    let results = if files.is_empty() {
+        context.registry().check_all()
+    } else {
+        files.iter().map(|file| (file.display().to_string(), plugins::check_file(file))).collect()
+    };
+    let mut bad = 0;
+    for (name, result) in &results {
+        match result {
+            Ok(warnings) => {
+                if !context.global().quiet {
+                    write_out(format!("{name}: good\n").as_bytes())?;
+                }
+                for warning in warnings {
+                    context.log().screen().say("warning", &format!("{name}: {warning}"));
+                }
+            }
+            Err(error) => {
+                bad += 1;
+                context.log().screen().say("error", &error.to_string());
+            }
+        }
+    }
+    match bad {
+        0 => Ok(ExitCode::SUCCESS),
+        _ => Err(Failure::silent(Kind::Failed)),
+    }
+}

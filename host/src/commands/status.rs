@@ -1,0 +1,216 @@
+//! `hayloft status`.
+
+use std::{collections::BTreeMap, fmt::Write, process::ExitCode};
+
+use hayloft_plugin_api::{Event, Verdict};
+use serde::Serialize;
+
+use super::Context;
+use crate::{
+    cli::{StatusArgs, write_json, write_out},
+    engine::{TaskEnd, attempt},
+    failure::{Failure, Kind},
+    history::{History, RunRecord, Status},
+    worker::protocol::{Done, Task},
+};
+
+/// What is known of one action.
+#[derive(Debug, Default, Serialize)]
+struct ActionState {
+    last_run: Option<i64>,
+    last_status: Option<Status>,
+    last_done: Option<i64>,
+    last_seconds: f64,
+    last_summary: String,
+    last_error: Option<String>,
+    overdue: bool,
+}
+
+/// The whole answer.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    actions: &'a BTreeMap<String, ActionState>,
+    runs: &'a [RunRecord],
+}
+
+pub(crate) fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
+    let setup = context.setup()?;
+    let settings = setup
+        .settings()
+        .map_err(|error| super::config::failure(Some(setup.document()), error))?;
+    let records = History::new(&settings.working_dir).all()?;
+    let patience = i64::from(args.overdue_after) * 3600;
+    let actions = states(&records, context.now().unix_seconds(), patience);
+    let last = &records[records.len().saturating_sub(args.last)..];
+    if context.global().json {
+        write_json(&Report { actions: &actions, runs: last })?;
+    } else if args.prometheus {
+        write_out(prometheus(&actions).as_bytes())?;
+    } else if !context.global().quiet {
+        write_out(table(&actions, last).as_bytes())?;
+    }
+    tell_overdue(context, &actions)?;
+    let bad = actions.values().any(|it| it.overdue || it.last_status == Some(Status::Failed));
+    Ok(ExitCode::from(if bad { Kind::Warnings.code() } else { 0 }))
+}
+
+fn states(records: &[RunRecord], now: i64, patience: i64) -> BTreeMap<String, ActionState> {
+    let mut states: BTreeMap<String, ActionState> = BTreeMap::new();
+    for record in records {
+        for action in record.actions.iter().filter(|it| it.status != Status::Skipped) {
+            let state = states.entry(action.action.clone()).or_default();
+            state.last_run = Some(record.started_unix);
+            state.last_status = Some(action.status);
+            state.last_seconds = action.seconds;
+            state.last_summary.clone_from(&action.summary);
+            state.last_error.clone_from(&action.error);
+            if action.status.is_done() {
+                state.last_done = Some(record.started_unix);
+            }
+        }
+    }
+    for state in states.values_mut() {
+        state.overdue = state.last_done.is_none_or(|done| now - done > patience);
+    }
+    states
+}
+
+fn table(actions: &BTreeMap<String, ActionState>, runs: &[RunRecord]) -> String {
+    if actions.is_empty() {
+        return "nothing has run yet; try `hayloft run collect`\n".to_owned();
+    }
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::NOTHING);
+    table.set_header(["ACTION", "LAST", "ENDED", "TOOK", ""]);
+    for (name, state) in actions {
+        let note = match (state.overdue, &state.last_error) {
+            (_, Some(error)) => error.lines().next().unwrap_or_default().to_owned(),
+            (true, None) => "OVERDUE".to_owned(),
+            (false, None) => state.last_summary.clone(),
+        };
+        table.add_row([
+            name.clone(),
+            state.last_run.map(when).unwrap_or_default(),
+            state.last_status.map_or("", Status::word).to_owned(),
+            format!("{:.1} s", state.last_seconds),
+            note,
+        ]);
+    }
+    let mut text = format!("{table}\n\nlast runs:\n");
+    for run in runs {
+        let names: Vec<&str> = run.actions.iter().map(|it| it.action.as_str()).collect();
+        let names = names.join(" ");
+        text.extend([
+            format!("  {}  exit code {}  {:.1} s  {names}\n", run.started, run.exit_code, run.seconds),
+        ]);
+    }
+    text
+}
+
+fn when(unix_seconds: i64) -> String {
+    jiff::Timestamp::from_second(unix_seconds)
+        .map(|at| at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string())
+        .unwrap_or_default()
+}
+
+/// Metrics in the text format of Prometheus.
+fn prometheus(actions: &BTreeMap<String, ActionState>) -> String {
+    let mut text = String::new();
+    let mut metric = |name: &str, help: &str, value: &dyn Fn(&ActionState) -> Option<f64>| {
+        let mut lines = String::new();
+        for (action, state) in actions {
+            if let Some(value) = value(state) {
+                // Writing to a string cannot fail.
+                let _ = writeln!(lines, "hayloft_{name}{{action=\"{action}\"}} {value}");
+            }
+        }
+        let _ = write!(text, "# HELP hayloft_{name} {help}\n# TYPE hayloft_{name} gauge\n{lines}");
+    };
+    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
+    let seconds = |at: Option<i64>| at.map(|at| at as f64);
+    metric("action_last_run_seconds", "When the action last ran.", &|it| seconds(it.last_run));
+    metric("action_last_success_seconds", "When the action was last done.", &|it| {
+        seconds(it.last_done)
+    });
+    metric("action_duration_seconds", "How long its last run took.", &|it| Some(it.last_seconds));
+    metric("action_ok", "Whether its last run did everything.", &|it| {
+        it.last_status.map(|status| f64::from(u8::from(status.is_done())))
+    });
+    metric("action_overdue", "Whether it was last done too long ago.", &|it| {
+        Some(f64::from(u8::from(it.overdue)))
+    });
+    text
+}
+
+/// Runs the hooks of `on_overdue`.
+fn tell_overdue(
+    context: &Context,
+    actions: &BTreeMap<String, ActionState>,
+) -> Result<(), Failure> {
+    for (name, state) in actions.iter().filter(|(_, it)| it.overdue) {
+        let event = Event::new("on_overdue")
+            .field("action", name)
+            .field("last_done", state.last_done.map(|it| it.to_string()).unwrap_or_default());
+        if context.setup()?.hooks_for(&event).is_empty() {
+            continue;
+        }
+        let end = attempt(context, "hooks of on_overdue", Task::Event { event }, None)?;
+        let trouble = match end {
+            TaskEnd::Failed(error) => Some(error.to_string()),
+            TaskEnd::Done(done) => match *done {
+                Done::Event(Verdict::Veto(reason)) => Some(reason),
+                _ => None,
+            },
+            TaskEnd::Interrupted => None,
+        };
+        if let Some(trouble) = trouble {
+            context.log().screen().trouble(&trouble);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::ActionRecord;
+
+    fn record(started_unix: i64, status: Status) -> RunRecord {
+        let action = ActionRecord {
+            action: "collect".to_owned(),
+            status,
+            seconds: 2.0,
+            summary: "3 files".to_owned(),
+            warnings: Vec::new(),
+            error: None,
+            hint: None,
+            values: BTreeMap::new(),
+        };
+        RunRecord {
+            run: "x".to_owned(),
+            started: String::new(),
+            started_unix,
+            seconds: 2.0,
+            full: false,
+            exit_code: 0,
+            actions: vec![action],
+        }
+    }
+
+    #[test]
+    fn an_action_is_overdue_when_it_was_last_done_too_long_ago() {
+        let records = [record(1000, Status::Ok), record(2000, Status::Failed)];
+        for (now, overdue) in [(1500, false), (2000, false), (2001, true)] {
+            let states = states(&records, now, 1000);
+            assert_eq!(states["collect"].overdue, overdue, "{now}");
+            assert_eq!(states["collect"].last_status, Some(Status::Failed));
+            assert_eq!(states["collect"].last_done, Some(1000));
+        }
+    }
+
+    #[test]
+    fn metrics_have_the_form_that_prometheus_reads() {
+        let text = prometheus(&states(&[record(1000, Status::Ok)], 1000, 10));
+        assert!(text.contains("# TYPE hayloft_action_ok gauge\nhayloft_action_ok{action=\"collect\"} 1\n"));
+    }
+}

@@ -1,0 +1,109 @@
+//! The other side of `worker`: this process is a worker.
+
+use std::{process::ExitCode, sync::Arc};
+
+use hayloft_plugin_api::{
+    Error, Result,
+    config::Diagnostic,
+    shim::client::{plain, to_json},
+};
+
+use crate::{
+    log,
+    services::{
+        hooks,
+        host::{HostServices, entering},
+    },
+    setup::Setup,
+    worker::{
+        Channel,
+        protocol::{Done, Job, Message, Task},
+    },
+};
+
+/// Reads a job, does it, and reports.
+pub(crate) fn run() -> ExitCode {
+    let (channel, job) = match Channel::open() {
+        Ok((channel, job)) => (Arc::new(channel), job),
+        Err(error) => {
+            eprint(&format!("this command is for the program itself: {error}"));
+            return ExitCode::from(2);
+        }
+    };
+    let forward = Arc::clone(&channel);
+    let forward = move |record| forward.send(&Message::Log(record));
+    log::install_forwarding(Box::new(forward), &job.log_filter);
+    let done = work(&job, &channel).unwrap_or_else(|error| Done::Failed(error.into()));
+    channel.send(&Message::Done(Box::new(done)));
+    ExitCode::SUCCESS
+}
+
+#[expect(clippy::print_stderr, reason = "there is no parent to tell")]
+fn eprint(text: &str) {
+    eprintln!("error: {text}");
+}
+
+fn work(job: &Job, channel: &Arc<Channel>) -> Result<Done> {
+    let setup = Arc::new(open_setup(job)?);
+    match &job.task {
+        Task::Action { name, request } => {
+            let (plugin, node) = setup.action(name, &request.action)?;
+            let services = enter(&setup, channel, "action", name)?;
+            let action = setup.registry().action(&plugin, &node)?;
+            let request = to_json(request)?;
+            let outcome = plain(action.run(services.boxed(), request.as_str().into()))?;
+            Ok(Done::Action(serde_json::from_str(&outcome)?))
+        }
+        Task::Event { event } => {
+            use hayloft_plugin_api::{ErrorKind, Verdict};
+            match hooks::emit(&setup, event, channel.cancelled()) {
+                Ok(()) => Ok(Done::Event(Verdict::Continue)),
+                Err(error) if error.kind() == ErrorKind::VETOED => {
+                    Ok(Done::Event(Verdict::Veto(error.to_string())))
+                }
+                Err(error) => Err(error),
+            }
+        }
+        Task::Command { name, request, arguments } => {
+            let services = enter(&setup, channel, "command", name)?;
+            let node = setup.command_section(name);
+            let command = setup.registry().command(name, &node)?;
+            let (request, arguments) = (to_json(request)?, to_json(arguments)?);
+            let code = command.run(
+                services.boxed(),
+                request.as_str().into(),
+                arguments.as_str().into(),
+            );
+            Ok(Done::Command(u8::try_from(plain(code)?).unwrap_or(1)))
+        }
+        Task::Check => {
+            let found: Vec<Diagnostic> = setup.check_plugins();
+            Ok(Done::Check(found.into_iter().map(Into::into).collect()))
+        }
+        Task::Describe { name } => {
+            enter(&setup, channel, "command", name)?;
+            Ok(Done::Describe(setup.registry().command_spec(name)?))
+        }
+    }
+}
+
+/// Tells the parent whose code is to run next.
+fn enter(
+    setup: &Arc<Setup>,
+    channel: &Arc<Channel>,
+    kind: &str,
+    name: &str,
+) -> Result<HostServices> {
+    let entry = setup.registry().find(kind, name)?;
+    let metadata = entry.metadata();
+    channel.send(&entering(&metadata.id, &metadata.version));
+    Ok(HostServices::new(Arc::clone(setup), Arc::clone(channel), &metadata.id))
+}
+
+fn open_setup(job: &Job) -> Result<Setup> {
+    let setup = match &job.configuration {
+        Some(path) => super::context::load_setup(path, &job.plugin_dirs),
+        None => Ok(super::context::bare_setup(&job.plugin_dirs)),
+    };
+    setup.map_err(|failure| Error::msg(failure.to_string()))
+}

@@ -1,0 +1,127 @@
+//! What a person sees while a command runs.
+
+use std::{
+    fmt,
+    io::{IsTerminal, Write},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::one_line;
+use crate::worker::protocol::{LogRecord, ProgressReport};
+
+/// Standard error, with a line of progress at its end if it is a terminal.
+pub struct Screen {
+    bars: Option<MultiProgress>,
+    current: Mutex<Option<ProgressBar>>,
+}
+
+impl fmt::Debug for Screen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Screen").finish_non_exhaustive()
+    }
+}
+
+impl Screen {
+    /// Looks whether there is a terminal. `quiet` asks for no progress.
+    pub fn new(quiet: bool) -> Self {
+        let terminal = !quiet && std::io::stderr().is_terminal();
+        let bars = terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+        Self { bars, current: Mutex::new(None) }
+    }
+
+    /// Shows a record.
+    pub fn message(&self, record: &LogRecord) {
+        let prefix = match record.level {
+            1 => "error: ",
+            2 => "warning: ",
+            4 | 5 => "debug: ",
+            _ => "",
+        };
+        self.line(&format!("{prefix}{}", one_line(&record.text)));
+    }
+
+    /// Shows a line with a word in front, such as `hint`.
+    pub fn say(&self, word: &str, text: &str) {
+        let mut lines = text.lines();
+        self.line(&format!("{word}: {}", one_line(lines.next().unwrap_or_default())));
+        for line in lines {
+            self.line(&format!("  {}", one_line(line)));
+        }
+    }
+
+    /// Shows text as it is, which is nobody else's.
+    pub fn raw(&self, text: &str) {
+        if !text.is_empty() {
+            self.line(text.trim_end_matches('\n'));
+        }
+    }
+
+    /// Shows that something is wrong with showing or logging itself.
+    pub fn trouble(&self, text: &str) {
+        self.line(&format!("warning: {text}"));
+    }
+
+    fn line(&self, text: &str) {
+        // Nobody is left to be told if standard error cannot be written to.
+        let show = || drop(writeln!(anstream::stderr().lock(), "{text}"));
+        match &self.bars {
+            Some(bars) => bars.suspend(show),
+            None => show(),
+        }
+    }
+
+    /// Begins to show the progress of `action`; ends when the guard is
+    /// dropped.
+    pub fn begin(&self, action: &str) -> ProgressGuard<'_> {
+        if let Some(bars) = &self.bars {
+            let bar = bars.add(ProgressBar::new_spinner().with_prefix(action.to_owned()));
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar.set_style(style(false));
+            *self.current() = Some(bar);
+        }
+        ProgressGuard { screen: self }
+    }
+
+    /// Shows how far it is.
+    pub fn progress(&self, report: &ProgressReport) {
+        let current = self.current();
+        let Some(bar) = current.as_ref() else { return };
+        if report.total > 0 && bar.length() != Some(report.total) {
+            bar.set_length(report.total);
+            bar.set_style(style(true));
+        }
+        bar.set_position(report.done);
+        bar.set_message(one_line(&report.what).into_owned());
+    }
+
+    fn current(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn style(with_total: bool) -> ProgressStyle {
+    let template = if with_total {
+        "{prefix:12} {bar:24} {bytes:>10}/{total_bytes} {bytes_per_sec:>12} {eta:>4} {wide_msg}"
+    } else {
+        "{prefix:12} {spinner} {bytes:>10} {bytes_per_sec:>12} {wide_msg}"
+    };
+    // The templates are ours; a wrong one shows as the default style.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+/// Shows progress as long as it lives.
+#[derive(Debug)]
+pub struct ProgressGuard<'a> {
+    screen: &'a Screen,
+}
+
+impl Drop for ProgressGuard<'_> {
+    fn drop(&mut self) {
+        if let Some(bar) = self.screen.current().take() {
+            bar.finish_and_clear();
+        }
+    }
+}

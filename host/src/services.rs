@@ -1,0 +1,8 @@
+//! What the host does for plugins.
+
+pub mod hooks;
+pub mod host;
+pub mod output;
+pub mod owner;
+pub mod process;
+pub mod state;

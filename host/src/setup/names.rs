@@ -1,0 +1,126 @@
+//! What the configuration gives names to.
+
+use std::{fmt, path::PathBuf};
+
+use abi_stable::std_types::RVec;
+use hayloft_plugin_api::{Event, Node, Position};
+
+/// Something configured: a storage, a compressor, an encryptor or a hook.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// The name that the configuration gives it.
+    pub name: String,
+    /// The plugin's own name for what it is, from `<type>`.
+    pub plugin: String,
+    /// Its element, without what the host itself reads.
+    pub node: Node,
+}
+
+/// A hook with the events it listens to.
+#[derive(Debug, Clone)]
+pub struct HookEntry {
+    /// The hook.
+    pub named: Named,
+    /// Whether it may ask to be called again.
+    pub retry: bool,
+    /// Where it stands in the file.
+    pub position: Position,
+}
+
+impl fmt::Display for HookEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (line {})", self.named.plugin, self.position.line)
+    }
+}
+
+/// Returns everything of a list such as `<storages><storage>…`. What has no
+/// type is of the type of its name.
+pub(super) fn all(
+    root: &Node,
+    section: &str,
+    element: &str,
+) -> impl Iterator<Item = Named> + use<> {
+    let list: Vec<Node> =
+        root.child(section).into_iter().flat_map(|it| it.children_named(element)).cloned().collect();
+    list.into_iter().filter_map(|node| {
+        let name = text(&node, "name")?;
+        let plugin = text(&node, "type").unwrap_or_else(|| name.clone());
+        Some(Named { name, plugin, node: without(&node, &["name", "type"]) })
+    })
+}
+
+/// Returns the hooks for an event: those of `<hooks>`, then Cedar Backup's.
+pub(super) fn hooks(root: &Node, event: &Event) -> Vec<HookEntry> {
+    const OURS: [&str; 5] = ["on", "type", "action", "retry", "name"];
+    let action = event.fields.get("action").map(String::as_str);
+    let listens = |node: &Node| {
+        let on = node.children_named("on").any(|it| it.text.trim() == event.name);
+        let mut actions = node.children_named("action").peekable();
+        let any = actions.peek().is_none();
+        on && (any || actions.any(|it| Some(it.text.trim()) == action))
+    };
+    let hooks = root.child("hooks").into_iter().flat_map(|it| it.children_named("hook"));
+    let mut found: Vec<HookEntry> = hooks
+        .filter(|node| listens(node))
+        .map(|node| {
+            let plugin = text(node, "type").unwrap_or_else(|| "script".to_owned());
+            let retry = text(node, "retry").is_some_and(|it| yes(&it));
+            let named = Named { name: plugin.clone(), plugin, node: without(node, &OURS) };
+            HookEntry { named, retry, position: node.position }
+        })
+        .collect();
+    found.extend(cedar_hooks(root, event, action));
+    found
+}
+
+/// Cedar Backup runs a `post_action_hook` only after an action that succeeded.
+fn cedar_hooks(root: &Node, event: &Event, action: Option<&str>) -> Vec<HookEntry> {
+    let element = match event.name.as_str() {
+        "pre_action" => "pre_action_hook",
+        "post_action" if event.fields.get("status").is_some_and(|it| it != "failed") => {
+            "post_action_hook"
+        }
+        _ => return Vec::new(),
+    };
+    let hooks = root.child("options").into_iter().flat_map(|it| it.children_named(element));
+    hooks
+        .filter(|node| {
+            node.child("action").is_some_and(|it| Some(it.first_text.as_str()) == action)
+        })
+        .map(|node| HookEntry {
+            named: Named {
+                name: "script".to_owned(),
+                plugin: "script".to_owned(),
+                node: without(node, &["action"]),
+            },
+            retry: false,
+            position: node.position,
+        })
+        .collect()
+}
+
+/// Returns the path of the last override of a command, as Cedar Backup does.
+pub(super) fn program_override(root: &Node, name: &str) -> Option<PathBuf> {
+    let overrides: Vec<&Node> = root.child("options")?.children_named("override").collect();
+    overrides.into_iter().rev().find_map(|node| {
+        let command = node.child("command")?;
+        let path = node.child("abs_path")?;
+        (command.first_text == name).then(|| PathBuf::from(path.first_text.as_str()))
+    })
+}
+
+/// Reads a yes-or-no value.
+pub(crate) fn yes(text: &str) -> bool {
+    matches!(text, "Y" | "y" | "yes" | "true" | "1" | "on")
+}
+
+fn text(node: &Node, child: &str) -> Option<String> {
+    let text = node.child(child)?.text.trim().to_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+fn without(node: &Node, names: &[&str]) -> Node {
+    let keep = |child: &&Node| !names.contains(&child.name.as_str());
+    let children: RVec<Node> = node.children.iter().filter(keep).cloned().collect();
+    Node { children, ..node.clone() }
+}
