@@ -296,8 +296,10 @@ impl Postgres {
             self.create_database(database);
         }
         let mut command = self.command("pgbench");
-        command.env("PGDATABASE", database);
         command.args(["--initialize", "--quiet", "--scale", &scale.to_string()]);
+        // pgbench would take a bare name such as `a=b` apart.
+        let quoted = database.replace('\\', "\\\\").replace('\'', "\\'");
+        command.arg(format!("dbname='{quoted}'"));
         succeed(&mut command);
     }
 

@@ -1,6 +1,9 @@
 //! Makes one dump.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use hayloft_plugin_api::{
     Error, ErrorKind, Finished, Output, OutputOptions, Process, Progress, Result, StreamOptions,
@@ -79,7 +82,7 @@ fn again<T>(
 fn start(
     context: &Context<'_>,
     dump: &Dump,
-    directory: Option<&std::path::Path>,
+    directory: Option<&Path>,
 ) -> Result<(Process, String)> {
     let arguments = arguments::arguments(context.settings, &context.target, dump, directory);
     let environment = context.target.environment(arguments::database(dump));
@@ -99,7 +102,7 @@ fn streamed(context: &Context<'_>, dump: &Dump) -> Result<Attempt<Made>> {
     // The program's end says more than that of its stream.
     let output = match output {
         Ok(output) => output,
-        Err(error) => return Err(error.context(format!("cannot write {file}"))),
+        Err(error) => return Err(unfinished(&file, error)),
     };
     let finished = process.wait()?;
     if failure::of_program(&program, &finished).is_some() {
@@ -126,11 +129,7 @@ fn packed(context: &Context<'_>, dump: &Dump) -> Result<Made> {
     made
 }
 
-fn unpacked(
-    context: &Context<'_>,
-    dump: &Dump,
-    directory: &std::path::Path,
-) -> Result<Attempt<()>> {
+fn unpacked(context: &Context<'_>, dump: &Dump, directory: &Path) -> Result<Attempt<()>> {
     let (mut process, program) = start(context, dump, Some(directory))?;
     io::copy(&mut process, &mut io::sink())?;
     let finished = process.wait()?;
@@ -149,7 +148,7 @@ fn unpacked(
     Ok(Attempt::Done(()))
 }
 
-fn pack_up(context: &Context<'_>, dump: &Dump, directory: &std::path::Path) -> Result<Made> {
+fn pack_up(context: &Context<'_>, dump: &Dump, directory: &Path) -> Result<Made> {
     let file = file_name(context, dump);
     let total = pack::size(directory)?;
     let sink = open(context, &file)?;
@@ -160,9 +159,7 @@ fn pack_up(context: &Context<'_>, dump: &Dump, directory: &std::path::Path) -> R
         context.host.progress(Progress { what: &file, done, total });
         context.host.check_cancelled().map_err(Error::into_io)
     });
-    let output = sink
-        .and_then(Sink::finish)
-        .map_err(|e| Error::from(e).context(format!("cannot write {file}")))?;
+    let output = sink.and_then(Sink::finish).map_err(|error| unfinished(&file, error.into()))?;
     commit(output, total)
 }
 
@@ -176,6 +173,12 @@ fn open(context: &Context<'_>, file: &str) -> Result<Sink> {
         Some(context.compressor.encoder(StreamOptions::default()).map_err(failed)?)
     };
     Ok(Sink::new(codec, output))
+}
+
+fn unfinished(file: &str, error: Error) -> Error {
+    let full = error.kind() == ErrorKind::FULL;
+    let error = error.context(format!("cannot make {file}"));
+    if full { error.hint("make room on the disk of <collect_dir>") } else { error }
 }
 
 fn commit(output: Output, dumped: u64) -> Result<Made> {

@@ -70,6 +70,12 @@ const MEANINGS: &[Meaning] = &[
         ErrorKind::TRANSIENT,
         "check that the server runs, and <host> and <port>",
     ),
+    means(
+        "contains a newline or carriage return",
+        ErrorKind::UNSUPPORTED,
+        "pg_dumpall cannot do with such a database: <globals>Y</globals> has each database dumped \
+         by itself, and the roles and tablespaces beside them",
+    ),
     means("No space left on device", ErrorKind::FULL, "make room, or use another <working_dir>"),
     means(
         "no matching",
@@ -133,7 +139,7 @@ pub(crate) fn server_major(stderr: &str) -> Option<u32> {
 pub(crate) fn of_several(mut failed: Vec<(String, Error)>, all: usize) -> Option<Error> {
     if failed.len() < 2 {
         let (what, error) = failed.pop()?;
-        return Some(error.context(format!("{what} was not dumped")));
+        return Some(error.context(format!("cannot dump {what}")));
     }
     let first = &failed[0].1;
     let kind = first.kind();
@@ -218,7 +224,7 @@ mod tests {
         );
         assert_eq!(all.remedy(), Some("look"));
         let one = of_several(vec![("database `a`".into(), error("one"))], 3).unwrap();
-        assert_eq!(one.to_string(), "database `a` was not dumped: one");
+        assert_eq!(one.to_string(), "cannot dump database `a`: one");
         assert!(of_several(Vec::new(), 0).is_none());
     }
 }

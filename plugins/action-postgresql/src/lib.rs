@@ -29,7 +29,10 @@ mod section;
 mod settings;
 mod watch;
 
-pub use self::{action::Postgresql, section::Section};
+pub use self::{
+    action::Postgresql,
+    section::{Section, SectionFormat},
+};
 
 hayloft_plugin_api::export_plugin! {
     id: "postgresql",
