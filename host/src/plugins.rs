@@ -10,7 +10,7 @@ mod inspect;
 mod load;
 mod log_bridge;
 mod negotiate;
-#[expect(missing_docs, unreachable_pub, reason = "`export_plugin!` makes a plugin for others")]
+#[expect(unreachable_pub, reason = "`export_plugin!` makes a plugin for others")]
 mod none;
 mod problem;
 mod registry;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    fmt, fs,
+    fmt,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
@@ -161,12 +161,6 @@ impl Entry {
     /// Returns what else is worth knowing.
     pub fn notes(&self) -> &[Note] {
         &self.notes
-    }
-
-    /// Returns the modification time of its file, in seconds since 1970, for
-    /// caches of what it says; `None` if it is part of this program.
-    pub fn modified(&self) -> Option<i64> {
-        Some(fs::metadata(self.path()?).ok()?.mtime())
     }
 
     /// Tells whether its code is in this process.

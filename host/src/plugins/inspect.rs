@@ -44,6 +44,7 @@ pub fn inspect(file: &File) -> Result<Inspection, Problem> {
     read_sections(&ReadCache::new(file), size)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
 fn unreadable(error: std::io::Error) -> Problem {
     Problem::Unreadable(error.to_string())
 }
@@ -235,7 +236,7 @@ mod tests {
         bytes[16..18].copy_from_slice(&kind.to_le_bytes());
         bytes[18..20].copy_from_slice(&machine.to_le_bytes());
         bytes[20] = 1;
-        bytes[52] = ELF_HEADER as u8;
+        bytes[52] = 64;
         bytes
     }
 

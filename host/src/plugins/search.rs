@@ -110,7 +110,7 @@ pub(super) fn candidates(rules: &SearchRules) -> (Vec<Candidate>, Vec<Rejected>)
             Err(problem) => search.reject(dir, problem, false),
         }
     }
-    for dir in &rules.beside {
+    if let Some(dir) = &rules.beside {
         search.directory(dir, Place::Beside);
     }
     for dir in &rules.installed {
@@ -181,7 +181,9 @@ mod tests {
         let dir = |name: &str, files: &[&str]| {
             let dir = root.path().join(name);
             fs::create_dir(&dir).unwrap();
-            files.iter().for_each(|file| fs::write(dir.join(file), "").unwrap());
+            for file in files {
+                fs::write(dir.join(file), "").unwrap();
+            }
             dir
         };
         let rules = SearchRules {
