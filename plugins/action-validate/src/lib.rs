@@ -1,1 +1,5 @@
-//! A Hayloft plugin.
+#![doc = include_str!("../README.md")]
+
+pub mod checks;
+pub mod element;
+pub mod machine;
