@@ -1,5 +1,7 @@
 //! Paths as people see them.
 
+use std::fmt::Write;
+
 /// Returns a path on one line: a name cannot forge a line of a log or move a
 /// terminal's cursor.
 pub(crate) fn shown(path: &[u8]) -> String {
@@ -13,7 +15,7 @@ pub(crate) fn shown(path: &[u8]) -> String {
             }
         }
         for byte in chunk.invalid() {
-            out.push_str(&format!("\\x{byte:02x}"));
+            let _ = write!(out, "\\x{byte:02x}");
         }
     }
     out

@@ -8,7 +8,9 @@
 mod attributes;
 mod base;
 mod examine;
+mod links;
 mod open;
+pub(crate) mod paths;
 mod problem;
 mod walker;
 
@@ -17,7 +19,7 @@ use std::fs::File;
 pub use self::{
     base::Base,
     problem::{Problem, Trouble},
-    walker::{WalkError, walk},
+    walker::{Start, WalkError, walk},
 };
 use crate::{archive::Entry, state::Record};
 
@@ -81,8 +83,8 @@ pub struct Changed {
     pub record: Record,
     /// Its content.
     pub content: Content,
-    /// How many names it has.
-    pub links: u64,
+    /// Whether it has further names (hard links).
+    pub has_other_names: bool,
 }
 
 /// The content of a file.

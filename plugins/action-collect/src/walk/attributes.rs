@@ -1,6 +1,12 @@
 //! Extended attributes of files.
 
-use std::{io, os::fd::AsRawFd, os::fd::BorrowedFd, os::unix::ffi::OsStrExt};
+use std::{
+    io,
+    os::{
+        fd::{AsRawFd, BorrowedFd},
+        unix::ffi::OsStrExt,
+    },
+};
 
 use rustix::{
     ffi::CStr,
@@ -32,10 +38,9 @@ fn collect(
 ) -> io::Result<Attributes> {
     let mut small = [0; 256];
     let names = match list(&mut small) {
-        Ok(0) => return Ok(Vec::new()),
+        // None, no attributes on this file system, or no /proc.
+        Ok(0) | Err(Errno::OPNOTSUPP | Errno::NOENT | Errno::NOSYS) => return Ok(Vec::new()),
         Ok(length) => small[..length].to_vec(),
-        // No attributes on this file system, or no /proc.
-        Err(Errno::OPNOTSUPP | Errno::NOENT | Errno::NOSYS) => return Ok(Vec::new()),
         Err(Errno::RANGE) => grow(&list)?,
         Err(e) => return Err(e.into()),
     };
