@@ -1,0 +1,113 @@
+//! One frame.
+
+use std::{fmt, num::NonZero, thread};
+
+use hayloft_plugin_api::{Codec, ErrorKind, Op, Result, Step, StreamOptions};
+use zstd::zstd_safe::{
+    CCtx, CParameter, InBuffer, OutBuffer, zstd_sys::ZSTD_EndDirective as Directive,
+};
+
+use crate::{Config, failure, no_memory};
+
+/// More threads than this only wait for whoever reads and writes.
+const MOST_THREADS: u32 = 8;
+/// Below this many bytes the library makes one job anyway.
+const WORTH_THREADS: u64 = 4 << 20;
+/// The highest level that is fast enough for a smaller job to keep all cores
+/// busy; the library's own choice takes up to half a gibibyte above it.
+const SMALL_JOBS_UP_TO: i32 = 12;
+/// The size of a job for such levels, in bytes. The library would take 8 MiB
+/// at level 3: twice the memory for 0.1 % of size.
+const JOB_SIZE: u32 = 4 << 20;
+
+/// Encodes straight from the input buffer into the output buffer.
+pub(crate) struct ZstdEncoder {
+    context: CCtx<'static>,
+    ended: bool,
+}
+
+impl fmt::Debug for ZstdEncoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ZstdEncoder").field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
+
+impl ZstdEncoder {
+    /// Begins a stream. What the options wish goes before what is configured.
+    pub(crate) fn new(config: &Config, options: StreamOptions) -> Result<Self> {
+        let mut context = CCtx::try_create().ok_or_else(no_memory)?;
+        for parameter in parameters(config, options) {
+            context.set_parameter(parameter).map_err(|code| failure(ErrorKind::OTHER, code))?;
+        }
+        Ok(Self { context, ended: false })
+    }
+}
+
+fn parameters(config: &Config, options: StreamOptions) -> Vec<CParameter> {
+    let level = options.level.unwrap_or(config.level).clamp(-100, 22);
+    let mut all = vec![CParameter::CompressionLevel(level), CParameter::ChecksumFlag(true)];
+    if let Some(log) = config.long {
+        all.push(CParameter::EnableLongDistanceMatching(true));
+        all.push(CParameter::WindowLog(log));
+    }
+    let small = options.size_hint.is_some_and(|size| size < WORTH_THREADS);
+    let threads = options.threads.or(config.threads).unwrap_or_else(cores);
+    // A single worker would only add a copy: the caller's thread does it.
+    if threads > 1 && !small {
+        all.push(CParameter::NbWorkers(threads));
+        if config.long.is_none() && level <= SMALL_JOBS_UP_TO {
+            all.push(CParameter::JobSize(JOB_SIZE));
+        }
+    }
+    all
+}
+
+fn cores() -> u32 {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    u32::try_from(cores).unwrap_or(MOST_THREADS).min(MOST_THREADS)
+}
+
+impl Codec for ZstdEncoder {
+    fn step(&mut self, input: &[u8], output: &mut [u8], op: Op) -> Result<Step> {
+        if self.ended {
+            return Ok(Step { consumed: 0, produced: 0, done: input.is_empty() });
+        }
+        let directive = match op {
+            Op::FINISH => Directive::ZSTD_e_end,
+            Op::FLUSH => Directive::ZSTD_e_flush,
+            _ => Directive::ZSTD_e_continue,
+        };
+        let (mut from, mut to) = (InBuffer::around(input), OutBuffer::around(output));
+        let left = self
+            .context
+            .compress_stream2(&mut to, &mut from, directive)
+            .map_err(|code| failure(ErrorKind::OTHER, code))?;
+        let done = op != Op::RUN && left == 0;
+        self.ended = done && op == Op::FINISH;
+        Ok(Step { consumed: from.pos(), produced: to.pos(), done })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_are_used_only_where_they_are_of_use() {
+        let config = Config { threads: Some(3), ..Config::default() };
+        let cases = [
+            (None, None, true),
+            (Some(10 << 20), None, true),
+            (Some(1 << 20), None, false),
+            (None, Some(1), false),
+            (None, Some(2), true),
+        ];
+        for (size_hint, threads, expected) in cases {
+            let options = StreamOptions { size_hint, threads, level: None };
+            let used = parameters(&config, options)
+                .iter()
+                .any(|it| matches!(it, CParameter::NbWorkers(n) if *n == threads.unwrap_or(3)));
+            assert_eq!(used, expected, "{options:?}");
+        }
+    }
+}
