@@ -88,12 +88,8 @@ fn dispatch(cli: &Cli) -> Result<ExitCode, Failure> {
     match &cli.command {
         Command::Run(args) => commands::run::run(&Context::new(&cli.global)?, args),
         Command::Status(args) => commands::status::run(&Context::new(&cli.global)?, args),
-        Command::Config { command } => {
-            commands::config::run(&Context::new(&cli.global)?, command)
-        }
-        Command::Plugin { command } => {
-            commands::plugin::run(&Context::new(&cli.global)?, command)
-        }
+        Command::Config { command } => commands::config::run(&Context::new(&cli.global)?, command),
+        Command::Plugin { command } => commands::plugin::run(&Context::new(&cli.global)?, command),
         Command::Completions { shell } => {
             let mut command = external::full_command(&cli.global)?;
             let mut out = Vec::new();

@@ -4,9 +4,9 @@ mod plan;
 mod run;
 mod task;
 
+pub(crate) use self::task::{request, run_task};
 pub use self::{
-    plan::{PlanError, Step, plan},
+    plan::{Step, plan},
     run::{RunOptions, run},
     task::{TaskEnd, attempt},
 };
-pub(crate) use self::task::{request, run_task};

@@ -1,6 +1,8 @@
 //! The configuration and the plugins together: what every command works with.
 
+mod check;
 mod names;
+mod run_id;
 
 use std::{
     fmt,
@@ -15,10 +17,13 @@ use hayloft_plugin_api::{
     cedar,
 };
 
-pub use self::names::{HookEntry, Named};
+pub use self::{
+    names::{HookEntry, Named},
+    run_id::new_run_id,
+};
 use crate::{
     config::Document,
-    plugins::Registry,
+    plugins::{PluginError, Registry},
     services::{owner::Owner, process},
 };
 
@@ -39,12 +44,7 @@ impl fmt::Debug for Setup {
 impl Setup {
     /// Puts a configuration and the plugins together. Nothing is loaded yet.
     pub fn new(document: Document, registry: Registry) -> Self {
-        Self {
-            document,
-            registry,
-            settings: OnceLock::new(),
-            last_progress: Mutex::new(None),
-        }
+        Self { document, registry, settings: OnceLock::new(), last_progress: Mutex::new(None) }
     }
 
     /// Returns the configuration.
@@ -75,7 +75,7 @@ impl Setup {
         Ok(self.settings.get_or_init(|| settings))
     }
 
-    fn read_settings(&self) -> Result<Settings> {
+    fn options(&self) -> Result<cedar::Options> {
         let root = self.root();
         let options = root.child("options").ok_or_else(|| {
             Error::configuration(vec![
@@ -83,19 +83,34 @@ impl Setup {
                     .help("it names the working directory and the backup user"),
             ])
         })?;
-        let options: cedar::Options = hayloft_plugin_api::decode(options)?;
+        hayloft_plugin_api::decode(options)
+    }
+
+    /// Returns how long one action may take, if the configuration says so.
+    ///
+    /// # Errors
+    ///
+    /// As [`Setup::settings`].
+    pub fn action_limit(&self) -> Result<Option<Duration>> {
+        let seconds = self.options()?.action_timeout.map(|it| it.value);
+        Ok(seconds.and_then(|it| u64::try_from(it).ok()).map(Duration::from_secs))
+    }
+
+    fn read_settings(&self) -> Result<Settings> {
+        let root = self.root();
+        let options = self.options()?;
         let path = |section: &str, element: &str| {
             let node = root.child(section)?.child(element)?;
             Some(PathBuf::from(node.first_text.as_str()))
         };
         Ok(Settings {
             configuration: self.document.path.clone(),
-            working_dir: PathBuf::from(options.working_dir.unwrap_or_default()),
+            working_dir: PathBuf::from(cedar::text(&options.working_dir).unwrap_or_default()),
             collect_dir: path("collect", "collect_dir"),
             staging_dir: path("stage", "staging_dir"),
-            backup_user: options.backup_user.unwrap_or_default(),
-            backup_group: options.backup_group.unwrap_or_default(),
-            starting_day: options.starting_day.as_deref().and_then(weekday),
+            backup_user: cedar::text(&options.backup_user).unwrap_or_default().to_owned(),
+            backup_group: cedar::text(&options.backup_group).unwrap_or_default().to_owned(),
+            starting_day: cedar::text(&options.starting_day).and_then(weekday),
             storages: names::all(root, "storages", "storage").map(|it| it.name).collect(),
             compressors: self.openable("compressor", "compressors"),
             encryptors: self.openable("encryptor", "encryptors"),
@@ -107,8 +122,8 @@ impl Setup {
         let configured = names::all(self.root(), section, kind).map(|it| it.name);
         let mut all: Vec<String> = configured.collect();
         for name in self.registry.names(kind) {
-            if !all.contains(&name) {
-                all.push(name);
+            if !all.iter().any(|it| it == name) {
+                all.push(name.to_owned());
             }
         }
         all
@@ -122,7 +137,21 @@ impl Setup {
             name: name.to_owned(),
             plugin: name.to_owned(),
             node: Node::empty(kind, self.root().position),
+            type_position: self.root().position,
         })
+    }
+
+    /// Returns the section that an action or command reads, an empty one if
+    /// the file has none.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NOT_FOUND`], naming the actions or commands that there are.
+    pub fn section_of(&self, kind: &str, name: &str) -> Result<Node> {
+        self.registry.find(kind, name).map_err(PluginError::into_error)?;
+        let section = self.registry.section(kind, name).unwrap_or(name);
+        let node = self.root().child(section).cloned();
+        Ok(node.unwrap_or_else(|| Node::empty(section, self.root().position)))
     }
 
     /// Opens a compressor or encryptor.
@@ -132,12 +161,11 @@ impl Setup {
     /// [`ErrorKind::NOT_FOUND`], naming those that there are.
     pub fn transform(&self, kind: &str, name: &str) -> Result<TransformBox> {
         let named = self.named(kind, name);
-        let opened = match kind {
+        match kind {
             "compressor" => self.registry.compressor(&named.plugin, &named.node),
             "encryptor" => self.registry.encryptor(&named.plugin, &named.node),
-            _ => return Err(Error::msg(format!("{kind} is no kind of stream"))),
-        };
-        Ok(opened?)
+            _ => Err(Error::msg(format!("{kind} is no kind of stream"))),
+        }
     }
 
     /// Returns what a compressor or encryptor appends to a file's name.
@@ -146,7 +174,9 @@ impl Setup {
     ///
     /// [`ErrorKind::NOT_FOUND`], naming those that there are.
     pub fn suffix(&self, kind: &str, name: &str) -> Result<String> {
-        Ok(self.registry.suffix(kind, &self.named(kind, name).plugin)?)
+        let plugin = self.named(kind, name).plugin;
+        self.registry.find(kind, &plugin).map_err(PluginError::into_error)?;
+        Ok(self.registry.suffix(kind, &plugin).unwrap_or_default().to_owned())
     }
 
     /// Finds what a file was encoded with: kind and configured name.
@@ -154,9 +184,9 @@ impl Setup {
         let (kind, plugin) =
             self.registry.by_magic(head).or_else(|| self.registry.by_suffix(name))?;
         let section = format!("{kind}s");
-        let configured = names::all(self.root(), &section, &kind).find(|it| it.plugin == plugin);
-        let name = configured.map_or(plugin, |it| it.name);
-        Some((kind, name))
+        let configured = names::all(self.root(), &section, kind).find(|it| it.plugin == plugin);
+        let name = configured.map_or_else(|| plugin.to_owned(), |it| it.name);
+        Some((kind.to_owned(), name))
     }
 
     /// Opens a storage.
@@ -173,7 +203,7 @@ impl Setup {
             return Err(Error::new(ErrorKind::NOT_FOUND, text)
                 .hint("add it to <storages> in the configuration"));
         };
-        Ok(self.registry.storage(&named.plugin, &named.node)?)
+        self.registry.storage(&named.plugin, &named.node)
     }
 
     /// Returns the hooks that listen to an event, in the order of the file.
@@ -187,7 +217,7 @@ impl Setup {
     ///
     /// If its plugin is missing or its section is wrong.
     pub fn hook(&self, hook: &HookEntry) -> Result<HookBox> {
-        Ok(self.registry.hook(&hook.named.plugin, &hook.named.node)?)
+        self.registry.hook(&hook.named.plugin, &hook.named.node)
     }
 
     /// Finds a program: in the overrides of `<options>`, then in `$PATH`.

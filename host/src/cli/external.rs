@@ -55,10 +55,12 @@ pub(super) fn show_help(arguments: &[OsString]) -> Unparsed {
         .ok()
         .and_then(|matches| GlobalArgs::from_arg_matches(&matches).ok());
     let mut command = Cli::command();
-    if let Some(context) = global.and_then(|global| Context::without_configuration(&global).ok())
-    {
-        for (name, about) in context.registry().commands() {
-            command = command.subcommand(clap::Command::new(name).about(about));
+    if let Some(context) = global.and_then(|global| Context::without_configuration(&global).ok()) {
+        let registry = context.registry();
+        for name in registry.names("command") {
+            let about = registry.fact("command", name, "about").unwrap_or_default();
+            let below = clap::Command::new(name.to_owned()).about(about.to_owned());
+            command = command.subcommand(below);
         }
     }
     match command.try_get_matches_from(arguments) {
@@ -71,9 +73,9 @@ pub(super) fn show_help(arguments: &[OsString]) -> Unparsed {
 pub(super) fn full_command(global: &GlobalArgs) -> Result<clap::Command, Failure> {
     let context = Context::without_configuration(global)?;
     let mut command = Cli::command();
-    for (name, _) in context.registry().commands() {
-        let spec = plugin_command::describe(&context, &name)?;
-        command = command.subcommand(to_clap(&name, &spec));
+    for name in context.registry().names("command") {
+        let spec = plugin_command::describe(&context, name)?;
+        command = command.subcommand(to_clap(name, &spec));
     }
     Ok(command)
 }
@@ -99,9 +101,8 @@ fn to_clap(name: &str, spec: &CommandSpec) -> clap::Command {
 }
 
 fn to_clap_argument(argument: &Argument) -> Arg {
-    let mut arg = Arg::new(argument.name.clone())
-        .help(argument.help.clone())
-        .required(argument.required);
+    let mut arg =
+        Arg::new(argument.name.clone()).help(argument.help.clone()).required(argument.required);
     if !argument.positional {
         arg = arg.long(argument.name.clone());
         if let Some(short) = argument.short {

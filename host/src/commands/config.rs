@@ -116,9 +116,7 @@ pub(crate) fn refuse_errors(context: &Context) -> Result<(), Failure> {
         return Ok(());
     }
     let picture = config::pictures(setup.document(), errors.iter().copied());
-    Err(too_many(errors.len())
-        .picture(picture)
-        .hint("`hayloft config check` shows warnings too"))
+    Err(too_many(errors.len()).picture(picture).hint("`hayloft config check` shows warnings too"))
 }
 
 /// Shows an error; one of the configuration with the lines it is about.

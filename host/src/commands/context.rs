@@ -111,7 +111,7 @@ impl Context {
         if let Some(setup) = self.setup.get() {
             return Ok(setup);
         }
-        let setup = load_setup(&self.configuration(), &self.global.plugin_dir)?;
+        let setup = load_setup(&self.configuration(), &self.place())?;
         Ok(self.setup.get_or_init(|| Arc::new(setup)))
     }
 
@@ -121,18 +121,38 @@ impl Context {
         if let Ok(setup) = self.setup() {
             return setup.registry();
         }
-        self.registry.get_or_init(|| Registry::discover(&rules(None, &self.global.plugin_dir)))
+        self.registry.get_or_init(|| find_plugins(None, &self.place()))
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { plugin_dirs: &self.global.plugin_dir, contained: false }
     }
 }
 
+/// Where plugins are used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// Directories that the command line names.
+    pub(crate) plugin_dirs: &'a [PathBuf],
+    /// Whether this process may die of a plugin.
+    pub(crate) contained: bool,
+}
+
 /// Reads a configuration and finds the plugins.
-pub(crate) fn load_setup(path: &Path, plugin_dirs: &[PathBuf]) -> Result<Setup, Failure> {
+pub(crate) fn load_setup(path: &Path, place: &Place<'_>) -> Result<Setup, Failure> {
     let document = Document::load(path).map_err(|error| {
         super::config::failure(None, error)
             .hint("name the configuration with --config, or set HAYLOFT_CONFIG")
     })?;
-    let registry = Registry::discover(&rules(Some(&document), plugin_dirs));
+    let registry = find_plugins(Some(&document), place);
     Ok(Setup::new(document, registry))
+}
+
+/// Finds the plugins: those of the configuration's places too, if there is one.
+pub(crate) fn find_plugins(document: Option<&Document>, place: &Place<'_>) -> Registry {
+    let mut registry = Registry::new().contained(place.contained);
+    registry.discover(&rules(document, place.plugin_dirs));
+    registry
 }
 
 fn rules(document: Option<&Document>, plugin_dirs: &[PathBuf]) -> SearchRules {
@@ -146,11 +166,7 @@ fn rules(document: Option<&Document>, plugin_dirs: &[PathBuf]) -> SearchRules {
             sha256: it.child("sha256").map(|it| it.text.trim().to_owned()),
         })
     });
-    SearchRules {
-        dirs: plugin_dirs.iter().cloned().chain(configured).collect(),
-        files: pinned.collect(),
-        env: std::env::var_os("HAYLOFT_PLUGIN_PATH"),
-    }
+    SearchRules::standard(plugin_dirs.iter().cloned().chain(configured).collect(), pinned.collect())
 }
 
 fn log_options(global: &GlobalArgs) -> LogOptions {

@@ -21,7 +21,10 @@ fn write_pages(command: &clap::Command, name: &str, directory: &Path) -> Result<
     };
     let mut page = Vec::new();
     let named = command.clone().display_name(name.to_owned());
-    clap_mangen::Man::new(named.clone()).title(name.to_uppercase()).render(&mut page).map_err(failed)?;
+    clap_mangen::Man::new(named.clone())
+        .title(name.to_uppercase())
+        .render(&mut page)
+        .map_err(failed)?;
     fs::write(&path, page).map_err(failed)?;
     for below in command.get_subcommands().filter(|it| !it.is_hide_set()) {
         write_pages(below, &format!("{name}-{}", below.get_name()), directory)?;

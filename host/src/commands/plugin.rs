@@ -1,6 +1,6 @@
 //! `hayloft plugin`.
 
-mod new;
+// mod new;
 
 use std::{fmt::Write, path::PathBuf, process::ExitCode};
 
@@ -11,7 +11,7 @@ use super::Context;
 use crate::{
     cli::{PluginCommand, write_json, write_out},
     failure::{Failure, Kind},
-    plugins::{self, Entry},
+    plugins::{Entry, Pinned, Registry, SearchRules},
 };
 
 pub(crate) fn run(context: &Context, command: &PluginCommand) -> Result<ExitCode, Failure> {
@@ -19,7 +19,7 @@ pub(crate) fn run(context: &Context, command: &PluginCommand) -> Result<ExitCode
         PluginCommand::List => list(context),
         PluginCommand::Show { name } => show(context, name),
         PluginCommand::Check { files } => check(context, files),
-        PluginCommand::New(args) => new::run(args),
+        PluginCommand::New(_) => Err(Failure::silent(Kind::Failed)),
     }
 }
 
@@ -43,7 +43,7 @@ fn listed(entry: &Entry) -> Listed {
         api: format!("{}.{}", metadata.api.0, metadata.api.1),
         description: metadata.description.clone(),
         provides: provides(metadata),
-        file: entry.source_name(),
+        file: entry.place(),
         problems: entry.problems().iter().map(ToString::to_string).collect(),
     }
 }
@@ -59,7 +59,7 @@ fn list(context: &Context) -> Result<ExitCode, Failure> {
         return write_json(&all);
     }
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["PLUGIN", "VERSION", "OFFERS", "DESCRIPTION"]);
     for entry in registry.entries() {
         let metadata = entry.metadata();
@@ -76,10 +76,24 @@ fn list(context: &Context) -> Result<ExitCode, Failure> {
         ));
     }
     write_out(format!("{table}\n").as_bytes())?;
-    for problem in registry.problems() {
-        context.log().screen().trouble(&problem.to_string());
-    }
+    complain(context, registry);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says what is wrong with files that are no plugins, or no usable ones.
+fn complain(context: &Context, registry: &Registry) {
+    let screen = context.log().screen();
+    for rejected in registry.rejected() {
+        screen.say("warning", &format!("{}: {}", rejected.path.display(), rejected.problem));
+    }
+    for entry in registry.entries() {
+        for problem in entry.problems() {
+            screen.say("warning", &format!("{}: {problem}", entry.place()));
+        }
+        for note in entry.notes() {
+            screen.say("warning", &format!("{}: {note}", entry.place()));
+        }
+    }
 }
 
 fn show(context: &Context, name: &str) -> Result<ExitCode, Failure> {
@@ -106,7 +120,7 @@ fn describe(entry: &Entry) -> String {
     let (major, minor) = metadata.api;
     let mut text = format!("{} {}\n  {}\n", metadata.id, metadata.version, metadata.description);
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "  file: {}", entry.source_name());
+    let _ = writeln!(text, "  file: {}", entry.place());
     let _ = writeln!(text, "  plugin API {major}.{minor}, built with {}", metadata.compiler);
     for provided in &metadata.provides {
         let _ = writeln!(text, "  offers {} `{}`", provided.kind, provided.name);
@@ -121,26 +135,37 @@ fn describe(entry: &Entry) -> String {
 }
 
 fn check(context: &Context, files: &[PathBuf]) -> Result<ExitCode, Failure> {
-    let results = if files.is_empty() {
-        context.registry().check_all()
+    let named;
+    let registry = if files.is_empty() {
+        context.registry()
     } else {
-        files.iter().map(|file| (file.display().to_string(), plugins::check_file(file))).collect()
+        let pinned = |path: &PathBuf| Pinned { path: path.clone(), sha256: None };
+        let rules = SearchRules { files: files.iter().map(pinned).collect(), ..Default::default() };
+        let mut registry = Registry::new();
+        registry.discover(&rules);
+        named = registry;
+        &named
     };
-    let mut bad = 0;
-    for (name, result) in &results {
-        match result {
-            Ok(warnings) => {
-                if !context.global().quiet {
-                    write_out(format!("{name}: good\n").as_bytes())?;
-                }
-                for warning in warnings {
-                    context.log().screen().say("warning", &format!("{name}: {warning}"));
-                }
+    let screen = context.log().screen();
+    let mut bad = registry.rejected().len();
+    for rejected in registry.rejected() {
+        screen.say("error", &format!("{}: {}", rejected.path.display(), rejected.problem));
+    }
+    for entry in registry.entries().iter().filter(|it| it.path().is_some()) {
+        match registry.verify(entry) {
+            Ok(()) if context.global().quiet => {}
+            Ok(()) => {
+                write_out(
+                    format!("{}: {} is good\n", entry.place(), entry.metadata().id).as_bytes(),
+                )?;
             }
             Err(error) => {
                 bad += 1;
-                context.log().screen().say("error", &error.to_string());
+                screen.say("error", &error.to_string());
             }
+        }
+        for note in entry.notes() {
+            screen.say("warning", &format!("{}: {note}", entry.place()));
         }
     }
     match bad {

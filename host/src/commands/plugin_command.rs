@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use hayloft_plugin_api::{Arguments, CommandSpec, Error};
+use hayloft_plugin_api::{Arguments, CommandSpec};
 
 use super::Context;
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 pub(crate) fn describe(context: &Context, name: &str) -> Result<CommandSpec, Failure> {
     // A misspelt command gets the list of those that there are.
     context.registry().find("command", name).map_err(|error| {
-        Failure::from(Error::from(error).context(format!("there is no command `{name}`")))
+        Failure::from(error.into_error().context(format!("there is no command `{name}`")))
             .with_kind(Kind::Usage)
             .hint("`hayloft --help` lists the commands, `hayloft plugin list` the plugins")
     })?;

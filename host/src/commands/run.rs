@@ -51,11 +51,7 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<ExitCode, Failure
 }
 
 /// One run at a time in a working directory, which must be there.
-fn lock(
-    working_dir: &std::path::Path,
-    args: &RunArgs,
-    context: &Context,
-) -> Result<Lock, Failure> {
+fn lock(working_dir: &std::path::Path, args: &RunArgs, context: &Context) -> Result<Lock, Failure> {
     if !working_dir.is_dir() {
         let shown = working_dir.display();
         return Err(Failure::new(
@@ -84,13 +80,7 @@ fn show_action(action: &ActionRecord) {
         Some(_) => "see below",
         None => &action.summary,
     };
-    show!(
-        "{:<14} {:<9} {:>9}   {}",
-        action.action,
-        action.status.word(),
-        took,
-        one_line(summary)
-    );
+    show!("{:<14} {:<9} {:>9}   {}", action.action, action.status.word(), took, one_line(summary));
 }
 
 /// Errors and warnings go to standard error, even with `--quiet`.

@@ -35,9 +35,8 @@ struct Report<'a> {
 
 pub(crate) fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
     let setup = context.setup()?;
-    let settings = setup
-        .settings()
-        .map_err(|error| super::config::failure(Some(setup.document()), error))?;
+    let settings =
+        setup.settings().map_err(|error| super::config::failure(Some(setup.document()), error))?;
     let records = History::new(&settings.working_dir).all()?;
     let patience = i64::from(args.overdue_after) * 3600;
     let actions = states(&records, context.now().unix_seconds(), patience);
@@ -80,7 +79,7 @@ fn table(actions: &BTreeMap<String, ActionState>, runs: &[RunRecord]) -> String 
         return "nothing has run yet; try `hayloft run collect`\n".to_owned();
     }
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["ACTION", "LAST", "ENDED", "TOOK", ""]);
     for (name, state) in actions {
         let note = match (state.overdue, &state.last_error) {
@@ -100,9 +99,10 @@ fn table(actions: &BTreeMap<String, ActionState>, runs: &[RunRecord]) -> String 
     for run in runs {
         let names: Vec<&str> = run.actions.iter().map(|it| it.action.as_str()).collect();
         let names = names.join(" ");
-        text.extend([
-            format!("  {}  exit code {}  {:.1} s  {names}\n", run.started, run.exit_code, run.seconds),
-        ]);
+        text.extend([format!(
+            "  {}  exit code {}  {:.1} s  {names}\n",
+            run.started, run.exit_code, run.seconds
+        )]);
     }
     text
 }
@@ -143,10 +143,7 @@ fn prometheus(actions: &BTreeMap<String, ActionState>) -> String {
 }
 
 /// Runs the hooks of `on_overdue`.
-fn tell_overdue(
-    context: &Context,
-    actions: &BTreeMap<String, ActionState>,
-) -> Result<(), Failure> {
+fn tell_overdue(context: &Context, actions: &BTreeMap<String, ActionState>) -> Result<(), Failure> {
     for (name, state) in actions.iter().filter(|(_, it)| it.overdue) {
         let event = Event::new("on_overdue")
             .field("action", name)
@@ -211,6 +208,10 @@ mod tests {
     #[test]
     fn metrics_have_the_form_that_prometheus_reads() {
         let text = prometheus(&states(&[record(1000, Status::Ok)], 1000, 10));
-        assert!(text.contains("# TYPE hayloft_action_ok gauge\nhayloft_action_ok{action=\"collect\"} 1\n"));
+        assert!(
+            text.contains(
+                "# TYPE hayloft_action_ok gauge\nhayloft_action_ok{action=\"collect\"} 1\n"
+            )
+        );
     }
 }

@@ -8,8 +8,11 @@ use hayloft_plugin_api::{
     shim::client::{plain, to_json},
 };
 
+use super::context;
 use crate::{
+    config::Document,
     log,
+    plugins::PluginError,
     services::{
         hooks,
         host::{HostServices, entering},
@@ -47,9 +50,9 @@ fn work(job: &Job, channel: &Arc<Channel>) -> Result<Done> {
     let setup = Arc::new(open_setup(job)?);
     match &job.task {
         Task::Action { name, request } => {
-            let (plugin, node) = setup.action(name, &request.action)?;
             let services = enter(&setup, channel, "action", name)?;
-            let action = setup.registry().action(&plugin, &node)?;
+            let node = setup.section_of("action", name)?;
+            let action = setup.registry().action(name, &node)?;
             let request = to_json(request)?;
             let outcome = plain(action.run(services.boxed(), request.as_str().into()))?;
             Ok(Done::Action(serde_json::from_str(&outcome)?))
@@ -66,14 +69,11 @@ fn work(job: &Job, channel: &Arc<Channel>) -> Result<Done> {
         }
         Task::Command { name, request, arguments } => {
             let services = enter(&setup, channel, "command", name)?;
-            let node = setup.command_section(name);
+            let node = setup.section_of("command", name)?;
             let command = setup.registry().command(name, &node)?;
             let (request, arguments) = (to_json(request)?, to_json(arguments)?);
-            let code = command.run(
-                services.boxed(),
-                request.as_str().into(),
-                arguments.as_str().into(),
-            );
+            let code =
+                command.run(services.boxed(), request.as_str().into(), arguments.as_str().into());
             Ok(Done::Command(u8::try_from(plain(code)?).unwrap_or(1)))
         }
         Task::Check => {
@@ -82,7 +82,7 @@ fn work(job: &Job, channel: &Arc<Channel>) -> Result<Done> {
         }
         Task::Describe { name } => {
             enter(&setup, channel, "command", name)?;
-            Ok(Done::Describe(setup.registry().command_spec(name)?))
+            Ok(Done::Describe(to_json(&setup.registry().command_spec(name)?)?))
         }
     }
 }
@@ -94,16 +94,18 @@ fn enter(
     kind: &str,
     name: &str,
 ) -> Result<HostServices> {
-    let entry = setup.registry().find(kind, name)?;
+    let entry = setup.registry().find(kind, name).map_err(PluginError::into_error)?;
     let metadata = entry.metadata();
     channel.send(&entering(&metadata.id, &metadata.version));
     Ok(HostServices::new(Arc::clone(setup), Arc::clone(channel), &metadata.id))
 }
 
 fn open_setup(job: &Job) -> Result<Setup> {
-    let setup = match &job.configuration {
-        Some(path) => super::context::load_setup(path, &job.plugin_dirs),
-        None => Ok(super::context::bare_setup(&job.plugin_dirs)),
-    };
-    setup.map_err(|failure| Error::msg(failure.to_string()))
+    let place = context::Place { plugin_dirs: &job.plugin_dirs, contained: true };
+    match &job.configuration {
+        Some(path) => {
+            context::load_setup(path, &place).map_err(|failure| Error::msg(failure.to_string()))
+        }
+        None => Ok(Setup::new(Document::none(), context::find_plugins(None, &place))),
+    }
 }

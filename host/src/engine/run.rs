@@ -105,9 +105,12 @@ impl Run<'_> {
         let started = Instant::now();
         let _progress = self.context.log().screen().begin(&step.name);
         tracing::info!("action {} begins", step.name);
-        let came = match self.emit(&self.event("pre_action", step))? {
-            Came::Of(_) => self.action(step, before)?,
-            stopped => stopped,
+        let came = match &step.plugin_action {
+            Err(error) => Came::Failed(error.clone()),
+            Ok(plugin_action) => match self.emit(&self.event("pre_action", step))? {
+                Came::Of(_) => self.action(step, plugin_action, before)?,
+                stopped => stopped,
+            },
         };
         let interrupted = matches!(came, Came::Interrupted);
         let mut record = record(step, came);
@@ -127,7 +130,12 @@ impl Run<'_> {
         Ok((record, interrupted))
     }
 
-    fn action(&self, step: &Step, before: &[ActionRecord]) -> Result<Came, Failure> {
+    fn action(
+        &self,
+        step: &Step,
+        plugin_action: &str,
+        before: &[ActionRecord],
+    ) -> Result<Came, Failure> {
         let failed = before.iter().filter(|it| !it.status.is_done());
         let request = Request {
             action: step.name.clone(),
@@ -136,7 +144,7 @@ impl Run<'_> {
             failed: failed.map(|it| it.action.clone()).collect(),
             ..self.request.clone()
         };
-        let task = Task::Action { name: step.plugin_action.clone(), request };
+        let task = Task::Action { name: plugin_action.to_owned(), request };
         let limit = self.options.limit.or(step.limit);
         let end = attempt(self.context, &format!("action {}", step.name), task, limit)?;
         Ok(match end {
@@ -205,11 +213,9 @@ fn record(step: &Step, came: Came) -> ActionRecord {
             hint: error.remedy().map(ToOwned::to_owned),
             ..empty
         },
-        Came::Interrupted => ActionRecord {
-            status: Status::Failed,
-            error: Some("interrupted".to_owned()),
-            ..empty
-        },
+        Came::Interrupted => {
+            ActionRecord { status: Status::Failed, error: Some("interrupted".to_owned()), ..empty }
+        }
     }
 }
 

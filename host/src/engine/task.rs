@@ -45,9 +45,8 @@ pub fn attempt(
         task,
     };
     let call = Call { job: &job, log: context.log(), cancelled: context.cancelled(), limit };
-    let end = worker::run(&call).map_err(|e| {
-        Failure::new(Kind::Failed, "cannot start a worker process").because(&e)
-    })?;
+    let end = worker::run(&call)
+        .map_err(|e| Failure::new(Kind::Failed, "cannot start a worker process").because(&e))?;
     let by = |plugin: Option<String>| match plugin {
         Some(plugin) => format!("plugin {plugin}"),
         None => "the worker".to_owned(),
@@ -94,14 +93,10 @@ pub(crate) fn run_task(
 }
 
 /// Returns what an action or command is asked.
-pub(crate) fn request(
-    context: &Context,
-    setup: &Setup,
-    action: &str,
-) -> Result<Request, Failure> {
-    let settings = setup.settings().map_err(|error| {
-        crate::commands::config::failure(Some(setup.document()), error)
-    })?;
+pub(crate) fn request(context: &Context, setup: &Setup, action: &str) -> Result<Request, Failure> {
+    let settings = setup
+        .settings()
+        .map_err(|error| crate::commands::config::failure(Some(setup.document()), error))?;
     let now = context.now().local();
     Ok(Request {
         action: action.to_owned(),

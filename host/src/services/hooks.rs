@@ -32,7 +32,7 @@ pub fn emit(setup: &Setup, event: &Event, cancelled: &AtomicBool) -> Result<()> 
         hooks.reverse();
     }
     for hook in hooks {
-        match call(setup, hook, event, cancelled) {
+        match call(setup, &hook, event, cancelled) {
             Ok(()) => {}
             Err(error) if before => {
                 return Err(error

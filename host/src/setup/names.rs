@@ -5,6 +5,9 @@ use std::{fmt, path::PathBuf};
 use abi_stable::std_types::RVec;
 use hayloft_plugin_api::{Event, Node, Position};
 
+/// What the host itself reads of a hook.
+const OURS: [&str; 5] = ["on", "type", "action", "retry", "name"];
+
 /// Something configured: a storage, a compressor, an encryptor or a hook.
 #[derive(Debug, Clone)]
 pub struct Named {
@@ -14,6 +17,16 @@ pub struct Named {
     pub plugin: String,
     /// Its element, without what the host itself reads.
     pub node: Node,
+    /// Where the type stands, or the element that has none.
+    pub type_position: Position,
+}
+
+impl Named {
+    fn new(name: String, plugin: String, node: &Node, host_reads: &[&str]) -> Self {
+        let place = node.child("type").or_else(|| node.child("name")).unwrap_or(node);
+        let type_position = place.text_position;
+        Self { name, plugin, node: without(node, host_reads), type_position }
+    }
 }
 
 /// A hook with the events it listens to.
@@ -40,18 +53,21 @@ pub(super) fn all(
     section: &str,
     element: &str,
 ) -> impl Iterator<Item = Named> + use<> {
-    let list: Vec<Node> =
-        root.child(section).into_iter().flat_map(|it| it.children_named(element)).cloned().collect();
+    let list: Vec<Node> = root
+        .child(section)
+        .into_iter()
+        .flat_map(|it| it.children_named(element))
+        .cloned()
+        .collect();
     list.into_iter().filter_map(|node| {
         let name = text(&node, "name")?;
         let plugin = text(&node, "type").unwrap_or_else(|| name.clone());
-        Some(Named { name, plugin, node: without(&node, &["name", "type"]) })
+        Some(Named::new(name, plugin, &node, &["name", "type"]))
     })
 }
 
 /// Returns the hooks for an event: those of `<hooks>`, then Cedar Backup's.
 pub(super) fn hooks(root: &Node, event: &Event) -> Vec<HookEntry> {
-    const OURS: [&str; 5] = ["on", "type", "action", "retry", "name"];
     let action = event.fields.get("action").map(String::as_str);
     let listens = |node: &Node| {
         let on = node.children_named("on").any(|it| it.text.trim() == event.name);
@@ -65,12 +81,21 @@ pub(super) fn hooks(root: &Node, event: &Event) -> Vec<HookEntry> {
         .map(|node| {
             let plugin = text(node, "type").unwrap_or_else(|| "script".to_owned());
             let retry = text(node, "retry").is_some_and(|it| yes(&it));
-            let named = Named { name: plugin.clone(), plugin, node: without(node, &OURS) };
+            let named = Named::new(plugin.clone(), plugin, node, &OURS);
             HookEntry { named, retry, position: node.position }
         })
         .collect();
     found.extend(cedar_hooks(root, event, action));
     found
+}
+
+/// Returns every hook of `<hooks>`, whatever it listens to.
+pub(super) fn all_hooks(root: &Node) -> impl Iterator<Item = Named> {
+    let hooks = root.child("hooks").into_iter().flat_map(|it| it.children_named("hook"));
+    hooks.map(|node| {
+        let plugin = text(node, "type").unwrap_or_else(|| "script".to_owned());
+        Named::new(plugin.clone(), plugin, node, &OURS)
+    })
 }
 
 /// Cedar Backup runs a `post_action_hook` only after an action that succeeded.
@@ -88,11 +113,7 @@ fn cedar_hooks(root: &Node, event: &Event, action: Option<&str>) -> Vec<HookEntr
             node.child("action").is_some_and(|it| Some(it.first_text.as_str()) == action)
         })
         .map(|node| HookEntry {
-            named: Named {
-                name: "script".to_owned(),
-                plugin: "script".to_owned(),
-                node: without(node, &["action"]),
-            },
+            named: Named::new("script".to_owned(), "script".to_owned(), node, &["action"]),
             retry: false,
             position: node.position,
         })
