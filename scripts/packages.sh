@@ -1,0 +1,169 @@
+# shellcheck shell=bash
+# What the other scripts share: where things are, and the programs they need.
+# Sourced, not run. Sets `root`, the top directory.
+
+# Nobody but us may change what is built here: hayloft refuses plugins that
+# others could have changed.
+umask 022
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+# Debian packages are unpacked here where they cannot be installed.
+unpacked=$root/scratch/packages
+export DEBIAN_FRONTEND=noninteractive
+
+say() { printf '%s\n' "$*"; }
+
+die() {
+    printf 'error: %s\n' "$1" >&2
+    shift
+    [[ $# -eq 0 ]] || printf 'hint: %s\n' "$@" >&2
+    exit 1
+}
+
+# Sets `as_root` to what makes a command run as root, or fails.
+find_root() {
+    as_root=()
+    if [[ $(id -u) -eq 0 ]]; then
+        return 0
+    fi
+    as_root=(sudo -n)
+    command -v sudo >/dev/null && sudo -n true 2>/dev/null
+}
+
+# Prints the directory of the newest PostgreSQL with a server, or fails.
+find_postgresql() {
+    local directory found=''
+    while read -r directory; do
+        if [[ -x $directory/initdb && -x $directory/postgres && -x $directory/pgbench ]]; then
+            found=$directory
+        fi
+    done < <(printf '%s\n' {"$unpacked",}/usr/lib/postgresql/*/bin /usr/pgsql-*/bin | sort -V)
+    if [[ -z $found ]] && command -v initdb postgres pgbench >/dev/null; then
+        found=$(dirname "$(command -v initdb)")
+    fi
+    [[ -n $found ]] && printf '%s' "$found"
+}
+
+# Prints the packages behind those of the given programs that are not there.
+missing_packages() {
+    local program
+    for program; do
+        case $program in
+        postgresql) find_postgresql >/dev/null || printf 'postgresql\n' ;;
+        *) command -v "$program" >/dev/null || package_of "$program" ;;
+        esac
+    done
+}
+
+package_of() {
+    case $1 in
+    cc) printf 'gcc\nlibc6-dev\n' ;;
+    setfacl) printf 'acl\n' ;;
+    setfattr) printf 'attr\n' ;;
+    gpg) printf 'gnupg\n' ;;
+    xz) printf 'xz-utils\n' ;;
+    mkfifo) printf 'coreutils\n' ;;
+    cmp) printf 'diffutils\n' ;;
+    *) printf '%s\n' "$1" ;;
+    esac
+}
+
+# Sees to it that programs are there; `postgresql` means a whole server.
+need_programs() {
+    local packages
+    use_unpacked
+    mapfile -t packages < <(missing_packages "$@")
+    [[ ${#packages[@]} -gt 0 ]] || return 0
+    command -v apt-get >/dev/null ||
+        die "these programs are needed, and there is no apt-get to install them: ${packages[*]}" \
+            'install them in the way of your system, then run this again'
+    if find_root; then
+        install_packages "${packages[@]}"
+    else
+        unpack_packages "${packages[@]}"
+    fi
+    mapfile -t packages < <(missing_packages "$@")
+    [[ ${#packages[@]} -eq 0 ]] || die "still not there after installing: ${packages[*]}"
+}
+
+install_packages() {
+    local conf=/etc/postgresql-common/createcluster.conf
+    local mark='create_main_cluster = false # for the scripts of hayloft'
+    say "installing Debian packages: $*"
+    quietly "${as_root[@]}" apt-get update
+    if [[ " $* " == *' postgresql '* ]]; then
+        # Debian starts a server as soon as one is installed; none is wanted.
+        quietly "${as_root[@]}" apt-get install -y --no-install-recommends postgresql-common
+        printf '%s\n' "$mark" | "${as_root[@]}" tee -a "$conf" >/dev/null
+    fi
+    quietly "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y --no-install-recommends "$@"
+    [[ ! -f $conf ]] || "${as_root[@]}" sed -i "/^$mark\$/d" "$conf"
+}
+
+# Fetches packages with all that they depend on and is not installed, and
+# unpacks them below the top directory. The system is not touched.
+unpack_packages() {
+    local apt=$unpacked/.apt package
+    say "no root and no sudo: unpacking Debian packages into scratch/packages: $*"
+    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
+    local options=(
+        -o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache"
+        -o "Dir::State::extended_states=$apt/extended_states" -o "Dir::Log=$apt"
+        -o Debug::NoLocking=1 -o "APT::Sandbox::User=$(id -un)"
+    )
+    quietly apt-get "${options[@]}" update
+    quietly apt-get "${options[@]}" install -y --download-only --no-install-recommends "$@"
+    for package in "$apt"/cache/archives/*.deb; do
+        dpkg -x "$package" "$unpacked"
+    done
+    rm -rf "$apt"
+    # GnuPG has to be told that it is not where it was built for.
+    [[ ! -x $unpacked/usr/bin/gpg ]] ||
+        printf 'rootdir=%s\n' "$unpacked/usr" >"$unpacked/usr/bin/gpgconf.ctl"
+    use_unpacked
+}
+
+# Puts what was unpacked where it is found.
+use_unpacked() {
+    [[ -d $unpacked/usr ]] || return 0
+    local triplet libraries
+    triplet=$(uname -m)-linux-gnu
+    libraries=$unpacked/usr/lib/$triplet:$unpacked/lib/$triplet
+    PATH=$PATH:$unpacked/usr/bin:$unpacked/bin
+    export LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+}
+
+# Runs a command and shows what it said only if it fails.
+quietly() {
+    local output
+    if ! output=$("$@" </dev/null 2>&1); then
+        printf '%s\n' "$output" >&2
+        die "this failed: $*"
+    fi
+}
+
+need_rust() {
+    command -v cargo >/dev/null || PATH=$HOME/.cargo/bin:$PATH
+    command -v cargo >/dev/null ||
+        die 'there is no Rust here' 'install it from https://rustup.rs, then run this again'
+    choose_target_directory
+}
+
+# The program refuses plugins in directories that others can change: then the
+# build goes to a place of our own.
+choose_target_directory() {
+    local directory=${CARGO_TARGET_DIR:-$root} owner mode
+    target=${CARGO_TARGET_DIR:-$root/target}
+    [[ -d $directory ]] || directory=$root
+    while [[ $directory != / ]]; do
+        read -r owner mode < <(stat -c '%u %a' "$directory")
+        if [[ $owner -ne 0 && $owner -ne $(id -u) ]] || { ((0$mode & 022)) && ! ((0$mode & 01000)); }; then
+            target=${XDG_CACHE_HOME:-$HOME/.cache}/hayloft-target
+            mkdir -p "$target"
+            say "others can change $directory, so the build goes to $target"
+            break
+        fi
+        directory=$(dirname "$directory")
+    done
+    export CARGO_TARGET_DIR=$target
+}
