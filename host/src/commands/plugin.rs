@@ -2,17 +2,27 @@
 
 // mod new;
 
-use std::{fmt::Write, path::PathBuf, process::ExitCode};
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
-use hayloft_plugin_api::meta::Metadata;
+use hayloft_plugin_api::{Error, meta::Metadata};
 use serde::Serialize;
 
 use super::Context;
 use crate::{
     cli::{PluginCommand, write_json, write_out},
+    engine::{TaskEnd, attempt},
     failure::{Failure, Kind},
     plugins::{Entry, Pinned, Registry, SearchRules},
+    worker::protocol::Task,
 };
+
+/// How long loading a plugin may take; it takes milliseconds.
+const LOAD_LIMIT: Duration = Duration::from_secs(20);
 
 pub(crate) fn run(context: &Context, command: &PluginCommand) -> Result<ExitCode, Failure> {
     match command {
@@ -134,6 +144,8 @@ fn describe(entry: &Entry) -> String {
     text
 }
 
+/// Plugins are loaded in workers: one that crashes when it is loaded is the
+/// very thing to be found.
 fn check(context: &Context, files: &[PathBuf]) -> Result<ExitCode, Failure> {
     let named;
     let registry = if files.is_empty() {
@@ -151,15 +163,15 @@ fn check(context: &Context, files: &[PathBuf]) -> Result<ExitCode, Failure> {
     for rejected in registry.rejected() {
         screen.say("error", &format!("{}: {}", rejected.path.display(), rejected.problem));
     }
-    for entry in registry.entries().iter().filter(|it| it.path().is_some()) {
-        match registry.verify(entry) {
-            Ok(()) if context.global().quiet => {}
-            Ok(()) => {
-                write_out(
-                    format!("{}: {} is good\n", entry.place(), entry.metadata().id).as_bytes(),
-                )?;
+    for entry in registry.entries() {
+        let Some(file) = entry.path() else { continue };
+        match load(context, file)? {
+            None if context.global().quiet => {}
+            None => {
+                let line = format!("{}: {} is good\n", entry.place(), entry.metadata().id);
+                write_out(line.as_bytes())?;
             }
-            Err(error) => {
+            Some(error) => {
                 bad += 1;
                 screen.say("error", &error.to_string());
             }
@@ -171,5 +183,15 @@ fn check(context: &Context, files: &[PathBuf]) -> Result<ExitCode, Failure> {
     match bad {
         0 => Ok(ExitCode::SUCCESS),
         _ => Err(Failure::silent(Kind::Failed)),
+    }
+}
+
+fn load(context: &Context, file: &Path) -> Result<Option<Error>, Failure> {
+    let task = Task::Verify { file: file.to_owned() };
+    let what = format!("the check of {}", file.display());
+    match attempt(context, &what, task, Some(LOAD_LIMIT))? {
+        TaskEnd::Done(_) => Ok(None),
+        TaskEnd::Failed(error) => Ok(Some(error)),
+        TaskEnd::Interrupted => Err(Failure::new(Kind::Interrupted, "interrupted")),
     }
 }

@@ -1,6 +1,6 @@
 //! The other side of `worker`: this process is a worker.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{path::Path, process::ExitCode, sync::Arc};
 
 use hayloft_plugin_api::{
     Error, Result,
@@ -12,7 +12,7 @@ use super::context;
 use crate::{
     config::Document,
     log,
-    plugins::PluginError,
+    plugins::{Pinned, PluginError, Registry, SearchRules},
     services::{
         hooks,
         host::{HostServices, entering},
@@ -80,11 +80,24 @@ fn work(job: &Job, channel: &Arc<Channel>) -> Result<Done> {
             let found: Vec<Diagnostic> = setup.check_plugins();
             Ok(Done::Check(found.into_iter().map(Into::into).collect()))
         }
+        Task::Verify { file } => verify(file).map(Done::Verify),
         Task::Describe { name } => {
             enter(&setup, channel, "command", name)?;
             Ok(Done::Describe(to_json(&setup.registry().command_spec(name)?)?))
         }
     }
+}
+
+fn verify(file: &Path) -> Result<Vec<String>> {
+    let mut registry = Registry::new().contained(true);
+    let file = Pinned { path: file.to_owned(), sha256: None };
+    registry.discover(&SearchRules { files: vec![file], ..SearchRules::default() });
+    let mut loaded = Vec::new();
+    for entry in registry.entries().iter().filter(|it| it.path().is_some()) {
+        registry.verify(entry).map_err(PluginError::into_error)?;
+        loaded.push(entry.metadata().id.clone());
+    }
+    Ok(loaded)
 }
 
 /// Tells the parent whose code is to run next.

@@ -15,7 +15,7 @@ use crate::{
     commands::Context,
     failure::{Failure, Kind},
     history::{ActionRecord, RunRecord, Status},
-    setup::{Setup, new_run_id},
+    setup::Setup,
     worker::protocol::{Done, Task},
 };
 
@@ -61,7 +61,7 @@ pub fn run(
         actions.push(record);
     }
     Ok(RunRecord {
-        run: new_run_id(context.now()),
+        run: run.request.run_id,
         started: context.now().rfc3339(),
         started_unix: context.now().unix_seconds(),
         seconds: started.elapsed().as_secs_f64(),

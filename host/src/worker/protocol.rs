@@ -55,6 +55,11 @@ pub enum Task {
     },
     /// Check every section of every plugin.
     Check,
+    /// Load the plugin of a file, to see whether that is possible.
+    Verify {
+        /// The file.
+        file: PathBuf,
+    },
     /// Describe the command of that name.
     Describe {
         /// Its name.
@@ -158,6 +163,8 @@ pub enum Done {
     Check(Vec<WireDiagnostic>),
     /// A command's description, JSON of `CommandSpec`.
     Describe(String),
+    /// The ids of the plugins that were loaded.
+    Verify(Vec<String>),
     /// It failed.
     Failed(WireError),
 }

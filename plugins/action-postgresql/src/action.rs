@@ -1,6 +1,6 @@
 //! The action: plans the dumps, makes them, and sums up.
 
-use hayloft_plugin_api::{Action, Error, ErrorKind, Host, Outcome, Request, Result};
+use hayloft_plugin_api::{Action, Error, ErrorKind, Host, Outcome, Request, Result, cedar};
 
 use crate::{
     context::Context,
@@ -10,7 +10,7 @@ use crate::{
     leftover::{self, Leftover},
     parallel,
     plan::{self, Content, Dump},
-    section::Section,
+    section,
     settings::Settings,
 };
 
@@ -25,10 +25,10 @@ pub struct Postgresql {
 }
 
 impl Action for Postgresql {
-    type Config = Section;
+    type Config = cedar::Postgresql;
 
-    fn new(config: Section) -> Result<Self> {
-        config.into_settings().map(|settings| Self { settings })
+    fn new(config: cedar::Postgresql) -> Result<Self> {
+        section::settings(&config).map(|settings| Self { settings })
     }
 
     fn run(&self, host: &Host, request: &Request) -> Result<Outcome> {

@@ -29,10 +29,7 @@ mod section;
 mod settings;
 mod watch;
 
-pub use self::{
-    action::Postgresql,
-    section::{Section, SectionFormat},
-};
+pub use self::action::Postgresql;
 
 hayloft_plugin_api::export_plugin! {
     id: "postgresql",

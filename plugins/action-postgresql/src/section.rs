@@ -1,178 +1,156 @@
-//! The `<postgresql>` section.
+//! From the `<postgresql>` section to what is to be done.
 
-use std::path::PathBuf;
-
-use hayloft_plugin_api::{Error, ErrorKind, Result, config::Duration};
-use serde::Deserialize;
+use hayloft_plugin_api::{
+    Diagnostic, Error, Position, Result,
+    cedar::{Located, Postgresql, Text, text},
+};
 
 use crate::{
     arguments,
     settings::{Connection, Format, Selection, Settings},
 };
 
-/// The `<postgresql>` section; the first four elements are Cedar Backup's.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct Section {
-    /// The role to connect as; libpq's own choice if there is none.
-    pub user: Option<String>,
-    /// The compressor: `none`, `gzip`, `bzip2` or any other that is there.
-    pub compress_mode: Option<String>,
-    /// Whether all databases are dumped.
-    pub all: bool,
-    /// The databases, if it is not all.
-    pub database: Vec<String>,
-    /// The host, or the directory of the socket.
-    pub host: Option<String>,
-    /// The port.
-    pub port: Option<u16>,
-    /// A service of `pg_service.conf`.
-    pub service: Option<String>,
-    /// A file with the password, or in the format of `~/.pgpass`.
-    pub password_file: Option<PathBuf>,
-    /// `plain` (the default), `custom` or `directory`.
-    pub format: SectionFormat,
-    /// How many tables of one database are dumped at once; for the directory
-    /// format only.
-    pub jobs: Option<u32>,
-    /// How many databases are dumped at once; 2 at most if not given.
-    pub parallel: Option<u32>,
-    /// Whether roles and tablespaces get a file of their own.
-    pub globals: Option<bool>,
-    /// Databases left out of all.
-    pub exclude: Vec<String>,
-    /// Only these schemas, as `pg_dump --schema`.
-    pub schema: Vec<String>,
-    /// Not these schemas.
-    pub exclude_schema: Vec<String>,
-    /// Only these tables, as `pg_dump --table`.
-    pub table: Vec<String>,
-    /// Not these tables.
-    pub exclude_table: Vec<String>,
-    /// These tables without their rows.
-    pub exclude_table_data: Vec<String>,
-    /// The time that one dump may take.
-    pub timeout: Option<Duration>,
-    /// Further arguments of the dump program, such as `--no-owner`.
-    pub option: Vec<String>,
+/// Checks what Cedar Backup has no rules for, and makes it usable.
+///
+/// # Errors
+///
+/// Everything that is wrong, each with its place.
+pub(crate) fn settings(section: &Postgresql) -> Result<Settings> {
+    let wrong = check(section);
+    if !wrong.is_empty() {
+        return Err(Error::configuration(wrong));
+    }
+    Ok(Settings {
+        connection: connection(section),
+        compress: text(&section.compress_mode).unwrap_or("none").to_owned(),
+        all: section.all,
+        databases: values(&section.databases),
+        exclude: values(&section.exclude),
+        format: format(section),
+        jobs: number(section.jobs.as_ref()),
+        parallel: number(section.parallel.as_ref()),
+        globals: section.globals,
+        selection: Selection {
+            schemas: values(&section.schemas),
+            exclude_schemas: values(&section.exclude_schemas),
+            tables: values(&section.tables),
+            exclude_tables: values(&section.exclude_tables),
+            exclude_table_data: values(&section.exclude_table_data),
+        },
+        timeout: section.timeout.as_ref().map(|it| it.value.get()),
+        arguments: values(&section.options),
+    })
 }
 
-/// The `<format>` element.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SectionFormat {
-    /// SQL text.
-    #[default]
-    Plain,
-    /// One file for `pg_restore`.
-    Custom,
-    /// A directory for `pg_restore`, in a tar file.
-    Directory,
+fn connection(section: &Postgresql) -> Connection {
+    Connection {
+        host: owned(&section.host),
+        port: section.port.as_ref().and_then(|it| it.value.try_into().ok()),
+        user: owned(&section.user),
+        service: owned(&section.service),
+        password_file: text(&section.password_file).map(Into::into),
+    }
 }
 
-impl Section {
-    /// Checks what belongs together.
-    pub(crate) fn into_settings(self) -> Result<Settings> {
-        let problem = self.problem();
-        if let Some((message, hint)) = problem {
-            return Err(Error::new(ErrorKind::CONFIGURATION, message).hint(hint));
-        }
-        Ok(Settings {
-            connection: Connection {
-                host: self.host,
-                port: self.port,
-                user: self.user,
-                service: self.service,
-                password_file: self.password_file,
-            },
-            compress: self.compress_mode.unwrap_or_default(),
-            all: self.all,
-            databases: self.database,
-            exclude: self.exclude,
-            format: match self.format {
-                SectionFormat::Plain => Format::Plain,
-                SectionFormat::Custom => Format::Custom,
-                SectionFormat::Directory => Format::Directory,
-            },
-            jobs: self.jobs,
-            parallel: self.parallel,
-            globals: self.globals,
-            selection: Selection {
-                schemas: self.schema,
-                exclude_schemas: self.exclude_schema,
-                tables: self.table,
-                exclude_tables: self.exclude_table,
-                exclude_table_data: self.exclude_table_data,
-            },
-            timeout: self.timeout.map(Duration::get),
-            arguments: self.option,
-        })
+fn format(section: &Postgresql) -> Format {
+    match text(&section.format) {
+        Some("custom") => Format::Custom,
+        Some("directory") => Format::Directory,
+        _ => Format::Plain,
     }
+}
 
-    fn problem(&self) -> Option<(String, String)> {
-        let fixed = |message: &str, hint: &str| Some((message.to_owned(), hint.to_owned()));
-        if self.compress_mode.is_none() {
-            return fixed("<compress_mode> is missing", "write none, gzip, bzip2 or zstd");
-        }
-        if self.all && !self.database.is_empty() {
-            return fixed(
-                "there are <database> elements although <all> is Y",
-                "leave out one or the other; <exclude> leaves databases out of all",
-            );
-        }
-        if !self.all && self.database.is_empty() {
-            return fixed("no database is named", "add <database> elements, or <all>Y</all>");
-        }
-        if self.database.iter().any(String::is_empty) {
-            return fixed("a <database> is empty", "write the name of a database");
-        }
-        if !self.all && !self.exclude.is_empty() {
-            return fixed("<exclude> goes with <all>Y</all> only", "leave it out");
-        }
-        if self.jobs.is_some_and(|it| it > 1) && self.format != SectionFormat::Directory {
-            return fixed(
-                "<jobs> goes with <format>directory</format> only",
-                "change the format, or use <parallel> to dump several databases at once",
-            );
-        }
-        if self.jobs == Some(0) || self.parallel == Some(0) {
-            return fixed("<jobs> and <parallel> are at least 1", "leave out what you do not need");
-        }
-        self.option.iter().find_map(|option| {
-            let why = arguments::refused(option)?;
-            Some((format!("<option> `{option}` cannot be used"), why.to_owned()))
-        })
+fn owned(value: &Text) -> Option<String> {
+    text(value).map(ToOwned::to_owned)
+}
+
+fn values(located: &[Located<String>]) -> Vec<String> {
+    located.iter().map(|it| it.value.clone()).collect()
+}
+
+fn number(value: Option<&Located<i64>>) -> Option<u32> {
+    // More than that is as good as no limit.
+    value.map(|it| it.value.try_into().unwrap_or(u32::MAX))
+}
+
+fn check(section: &Postgresql) -> Vec<Diagnostic> {
+    let mut wrong = Vec::new();
+    let mut complain = |position: Position, element: &str, message: &str, help: &str| {
+        let path = format!("{}/{element}", section.place.path);
+        wrong.push(Diagnostic::error(position, path, message).help(help));
+    };
+    if let Some(first) = section.exclude.first()
+        && !section.all
+    {
+        let message = "<exclude> leaves databases out of <all>, which is not Y";
+        complain(first.position, "exclude", message, "leave out the <exclude> elements");
     }
+    if let Some(jobs) = &section.jobs
+        && jobs.value > 1
+        && format(section) != Format::Directory
+    {
+        let message = "only <format>directory</format> is written by several <jobs>";
+        let help = "change the format, or use <parallel> to dump several databases at once";
+        complain(jobs.position, "jobs", message, help);
+    }
+    for option in &section.options {
+        if let Some(why) = arguments::refused(&option.value) {
+            let message = format!("the argument `{}` cannot be passed on", option.value);
+            complain(option.position, "option", &message, why);
+        }
+    }
+    wrong
 }
 
 #[cfg(test)]
 mod tests {
+    use hayloft_plugin_api::ErrorKind;
+
     use super::*;
 
-    fn section() -> Section {
-        let database = vec!["a".to_owned()];
-        Section { compress_mode: Some("gzip".into()), database, ..Section::default() }
+    fn located<T>(value: T) -> Located<T> {
+        Located { value, position: Position { line: 7, column: 9 } }
+    }
+
+    fn section() -> Postgresql {
+        Postgresql {
+            compress_mode: Some(located("gzip".into())),
+            databases: vec![located("a".into())],
+            ..Postgresql::default()
+        }
     }
 
     #[test]
-    fn what_does_not_belong_together_is_refused_with_a_remedy() {
-        let all = || Section { all: true, database: Vec::new(), ..section() };
+    fn what_does_not_belong_together_is_refused_with_place_and_remedy() {
         let cases = [
-            (Section { compress_mode: None, ..section() }, "<compress_mode> is missing"),
-            (Section { all: true, ..section() }, "although <all> is Y"),
-            (Section { database: Vec::new(), ..section() }, "no database is named"),
-            (Section { exclude: vec!["b".into()], ..section() }, "<exclude> goes with"),
-            (Section { jobs: Some(2), ..section() }, "<jobs> goes with"),
-            (Section { parallel: Some(0), ..all() }, "at least 1"),
-            (Section { option: vec!["-Fc".into()], ..all() }, "`-Fc` cannot be used"),
+            (Postgresql { exclude: vec![located("b".into())], ..section() }, "<exclude>"),
+            (Postgresql { jobs: Some(located(2)), ..section() }, "<jobs>"),
+            (Postgresql { options: vec![located("-Fc".into())], ..section() }, "`-Fc`"),
         ];
         for (section, message) in cases {
-            let error = section.into_settings().unwrap_err();
+            let error = settings(&section).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::CONFIGURATION);
-            assert!(error.message().contains(message), "{error}");
-            assert!(error.remedy().is_some(), "{error}");
+            let diagnostic = &error.diagnostics()[0];
+            assert!(diagnostic.message.contains(message), "{diagnostic}");
+            assert_eq!(diagnostic.position, Position { line: 7, column: 9 });
+            assert!(diagnostic.help.is_some(), "{diagnostic}");
         }
-        assert!(section().into_settings().is_ok());
-        assert!(all().into_settings().is_ok());
+    }
+
+    #[test]
+    fn a_section_becomes_settings() {
+        let directory = Postgresql {
+            format: Some(located("directory".into())),
+            jobs: Some(located(4)),
+            port: Some(located(5433)),
+            ..section()
+        };
+        let made = settings(&directory).unwrap();
+        assert_eq!(made.compress, "gzip");
+        assert_eq!(made.databases, ["a"]);
+        assert_eq!((made.format, made.jobs), (Format::Directory, Some(4)));
+        assert_eq!(made.connection.port, Some(5433));
+        assert!(made.has_globals_file());
+        assert!(!settings(&section()).unwrap().has_globals_file());
     }
 }

@@ -1,4 +1,5 @@
 //! Purges random trees and compares with a model that knows only the rules.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -87,7 +88,9 @@ fn build(path: &Path, tree: &Tree) {
         }
         Tree::Directory(entries) => {
             fs::create_dir(path).unwrap();
-            entries.iter().for_each(|(name, tree)| build(&path.join(name), tree));
+            for (name, tree) in entries {
+                build(&path.join(name), tree);
+            }
         }
     }
 }
@@ -95,7 +98,9 @@ fn build(path: &Path, tree: &Tree) {
 fn paths(tree: &Tree, at: &str, into: &mut BTreeSet<String>) {
     into.insert(at.to_owned());
     if let Tree::Directory(entries) = tree {
-        entries.iter().for_each(|(name, tree)| paths(tree, &format!("{at}/{name}"), into));
+        for (name, tree) in entries {
+            paths(tree, &format!("{at}/{name}"), into);
+        }
     }
 }
 

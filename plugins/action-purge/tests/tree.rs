@@ -1,4 +1,5 @@
 //! Purges of real directories.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{
     fs,

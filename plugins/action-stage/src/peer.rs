@@ -100,9 +100,7 @@ pub enum PeerError {
 pub fn check(peers: &[Peer]) -> Result<(), PeerError> {
     for (index, peer) in peers.iter().enumerate() {
         let name = || peer.name.clone();
-        if let Some(why) = objection_to_name(&peer.name) {
-            return Err(PeerError::Name { name: name(), why });
-        }
+        check_name(&peer.name)?;
         if peers[..index].iter().any(|it| it.name == peer.name) {
             return Err(PeerError::Duplicate { name: name() });
         }
@@ -115,6 +113,18 @@ pub fn check(peers: &[Peer]) -> Result<(), PeerError> {
         }
     }
     Ok(())
+}
+
+/// Checks a name.
+///
+/// # Errors
+///
+/// [`PeerError::Name`] if it is not that of a plain directory.
+pub fn check_name(name: &str) -> Result<(), PeerError> {
+    match objection_to_name(name) {
+        Some(why) => Err(PeerError::Name { name: name.to_owned(), why }),
+        None => Ok(()),
+    }
 }
 
 /// The longest name that a directory can have, in bytes.
