@@ -1,0 +1,264 @@
+//! The action, as the host sees it.
+
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use hayloft_plugin_api::{
+    Action, Diagnostic, Error, ErrorKind, Host, Node, Outcome, Progress, Request, Result,
+    StorageHandle, Transform,
+    cedar::{self, Names, text},
+};
+use tracing::info;
+
+use crate::{
+    days::{self, Day, STORED},
+    source::{self, Listing},
+    storing::{self, Stored, Target, World},
+    upload::{Encoding, Fault},
+};
+
+/// Stores staged days in storages.
+#[derive(Debug)]
+pub struct Store {
+    config: cedar::Store,
+}
+
+impl Action for Store {
+    type Config = cedar::Store;
+
+    fn new(config: cedar::Store) -> Result<Self> {
+        Ok(Self { config })
+    }
+
+    fn run(&self, host: &Host, request: &Request) -> Result<Outcome> {
+        let root = host.document();
+        let Some(section) = root.child("store") else {
+            return Err(Error::new(ErrorKind::CONFIGURATION, "the store section is missing")
+                .hint("<store><storage>NAME</storage></store>, with NAME one of <storages>"));
+        };
+        let storages = self.open_storages(host)?;
+        let source = self.source_dir(&root)?;
+        let today = request.now.day_path();
+        let days = days::to_store(&source, &today, request.full)?;
+        let transforms = open_encodings(host, section)?;
+        let encodings: Vec<_> = transforms.iter().map(|it| it as &dyn Encoding).collect();
+        let created = jiff::Timestamp::from_second(request.now.unix_seconds)?.to_string();
+        let world = HostWorld { host, done: AtomicU64::new(0), total: AtomicU64::new(0) };
+        let run = Run { storages, encodings: &encodings, created: &created, world: &world };
+        if request.dry_run {
+            return run.preview(&days);
+        }
+        let mut outcome = run.store(&days)?;
+        if self.config.warn_midnite {
+            let others = days.iter().filter(|it| it.name != today);
+            outcome.warnings.extend(others.map(|it| format!("{} is not today's day", it.name)));
+        }
+        Ok(outcome)
+    }
+}
+
+/// How long to wait before a file is tried once more.
+const PAUSE: Duration = Duration::from_secs(2);
+
+impl Store {
+    fn open_storages(&self, host: &Host) -> Result<Vec<(String, StorageHandle)>> {
+        if self.config.storages.is_empty() {
+            let place = &self.config.place;
+            let (message, help) = match text(&self.config.target_device) {
+                Some(device) => (
+                    format!("writing to the disc drive {device} needs a plugin for discs"),
+                    "name a storage of <storages> instead, with <storage>NAME</storage>",
+                ),
+                None => (
+                    "the store section names no storage".to_owned(),
+                    "<storage>NAME</storage>, with NAME one of <storages>",
+                ),
+            };
+            let found = Diagnostic::error(place.position, &place.path, message).help(help);
+            return Err(Error::configuration(vec![found]));
+        }
+        let mut names = BTreeSet::new();
+        let mut storages = Vec::new();
+        for name in self.config.storages.iter().filter(|it| names.insert(it.trim())) {
+            let opened = host.storage(name.trim()).map_err(|error| {
+                if error.kind() != ErrorKind::NOT_FOUND {
+                    return error;
+                }
+                let found = Diagnostic::error(name.position, "store/storage", error.to_string());
+                let found = match error.remedy() {
+                    Some(remedy) => found.help(remedy),
+                    None => found,
+                };
+                Error::configuration(vec![found])
+            })?;
+            storages.push((name.trim().to_owned(), opened));
+        }
+        Ok(storages)
+    }
+
+    /// Returns where the days are: where they are staged, or without staging
+    /// where the section says.
+    fn source_dir(&self, root: &Node) -> Result<PathBuf> {
+        let (document, _) = cedar::read(root, &Names::any());
+        let staging = document.stage.as_ref().and_then(|it| text(&it.staging_dir));
+        match staging.or(text(&self.config.source_dir)) {
+            Some(path) => Ok(path.into()),
+            None => Err(Error::new(
+                ErrorKind::CONFIGURATION,
+                "neither <stage><staging_dir> nor <store><source_dir> says where the days are",
+            )),
+        }
+    }
+}
+
+/// Opens the compressor and the encryptor that the section names.
+fn open_encodings(host: &Host, section: &Node) -> Result<Vec<Transform>> {
+    let name = |element: &str| {
+        let text = section.child(element).map(|it| it.first_text.trim().to_owned());
+        text.filter(|it| !it.is_empty() && it != "none")
+    };
+    let compressor = name("compressor").map(|it| host.compressor(&it));
+    let encryptor = name("encryptor").map(|it| host.encryptor(&it));
+    compressor.into_iter().chain(encryptor).collect()
+}
+
+/// The storages of a run and how files go into them.
+struct Run<'a> {
+    storages: Vec<(String, StorageHandle)>,
+    encodings: &'a [&'a dyn Encoding],
+    created: &'a str,
+    world: &'a HostWorld<'a>,
+}
+
+/// What the storages of a run came to.
+#[derive(Default)]
+struct Tally {
+    stored: Stored,
+    days: u64,
+    /// Storages that failed; they are not asked again.
+    gone: BTreeSet<String>,
+    failures: Vec<Error>,
+    warnings: Vec<String>,
+}
+
+impl Run<'_> {
+    fn preview(&self, days: &[Day]) -> Result<Outcome> {
+        let names: Vec<_> = self.storages.iter().map(|(name, _)| name.as_str()).collect();
+        for day in days {
+            let files = source::list(&day.path)?.files.len();
+            info!("would store {files} files of {} in {}", day.name, names.join(", "));
+        }
+        Ok(Outcome::new(format!("would store {} days in {}", days.len(), names.join(", "))))
+    }
+
+    fn store(&self, days: &[Day]) -> Result<Outcome> {
+        let mut tally = Tally::default();
+        for day in days {
+            match source::list(&day.path) {
+                Ok(listing) => self.store_day(day, &listing, &mut tally)?,
+                Err(error) => tally.failures.push(error),
+            }
+        }
+        if let Some(error) = tally.failure() {
+            return Err(error);
+        }
+        let Stored { files, bytes, unchanged } = tally.stored;
+        let names: Vec<_> = self.storages.iter().map(|(name, _)| name.as_str()).collect();
+        let summary = format!(
+            "{} days in {}: {files} files stored, {unchanged} there already",
+            tally.days,
+            names.join(", ")
+        );
+        let outcome = Outcome { warnings: tally.warnings, ..Outcome::new(summary) };
+        let figures =
+            [("days", tally.days), ("files", files), ("bytes", bytes), ("unchanged", unchanged)];
+        Ok(figures.into_iter().fold(outcome, |outcome, (name, n)| outcome.value(name, n)))
+    }
+
+    /// Stores a day everywhere, and marks it as stored if that went well. The
+    /// error is an interruption; every other failure goes into the tally.
+    fn store_day(&self, day: &Day, listing: &Listing, tally: &mut Tally) -> Result<()> {
+        for other in &listing.others {
+            let path = other.to_string_lossy();
+            let path = path.escape_debug();
+            tally.warnings.push(format!("{path} is no regular file and was not stored"));
+        }
+        let size: u64 = listing.files.iter().map(|it| it.size).sum();
+        let mut everywhere = true;
+        for (name, storage) in &self.storages {
+            if tally.gone.contains(name) {
+                everywhere = false;
+                continue;
+            }
+            self.world.total.fetch_add(size, Ordering::Relaxed);
+            let target = Target {
+                objects: storage,
+                encodings: self.encodings,
+                created: self.created,
+                pause: PAUSE,
+                world: self.world,
+            };
+            let context =
+                |error: Error| error.context(format!("{} was not stored in {name}", day.name));
+            match storing::store(day, listing, target) {
+                Ok(stored) => {
+                    info!("stored {} files of {} in {name}", stored.files, day.name);
+                    tally.stored.files += stored.files;
+                    tally.stored.bytes += stored.bytes;
+                    tally.stored.unchanged += stored.unchanged;
+                    continue;
+                }
+                Err(Fault::Storage(error)) if error.kind() == ErrorKind::CANCELLED => {
+                    return Err(error);
+                }
+                Err(Fault::Storage(error)) => {
+                    tally.gone.insert(name.clone());
+                    tally.failures.push(context(error));
+                }
+                Err(Fault::Source(error)) => tally.failures.push(context(error)),
+            }
+            everywhere = false;
+        }
+        if everywhere {
+            self.world.host.touch(&day.path.join(STORED))?;
+            tally.days += 1;
+        }
+        Ok(())
+    }
+}
+
+impl Tally {
+    fn failure(&mut self) -> Option<Error> {
+        let count = self.failures.len();
+        let mut failures = self.failures.drain(..).rev();
+        let last = failures.next()?;
+        let error = failures.fold(last, |error, next| error.context(next.to_string()));
+        if count == 1 {
+            return Some(error);
+        }
+        Some(error.context(format!("{count} failures; days that could be stored are stored")))
+    }
+}
+
+/// The host, as storing uses it.
+struct HostWorld<'a> {
+    host: &'a Host,
+    done: AtomicU64,
+    total: AtomicU64,
+}
+
+impl World for HostWorld<'_> {
+    fn check_cancelled(&self) -> Result<()> {
+        self.host.check_cancelled()
+    }
+
+    fn advanced(&self, what: &str, bytes: u64) {
+        let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let total = self.total.load(Ordering::Relaxed);
+        self.host.progress(Progress { what, done, total });
+    }
+}
