@@ -97,8 +97,8 @@ pub fn pack<S: Write + Send>(
     let Source { start, rules, facts, mut base } = source;
     thread::scope(|scope| {
         let (found, finds) = sync_channel::<Found>(WAITING_FILES);
-        let walking = scope
-            .spawn(move || walk(start, rules, &mut base, &mut |it| found.send(it).is_ok()));
+        let walking =
+            scope.spawn(move || walk(start, rules, &mut base, &mut |it| found.send(it).is_ok()));
         let (buffers, filled) = Buffers::new();
         let packing = scope.spawn(move || {
             let mut packer = Packer::new(buffers, state);

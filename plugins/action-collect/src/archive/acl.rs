@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn what_is_no_list_has_no_text() {
-        for value in [&b""[..], b"\x02\0\0", b"\x03\0\0\0", b"\x02\0\0\x00abc", &acl(&[(9, 0, 0)])] {
+        for value in [&b""[..], b"\x02\0\0", b"\x03\0\0\0", b"\x02\0\0\x00abc", &acl(&[(9, 0, 0)])]
+        {
             assert_eq!(text(value), None);
         }
     }

@@ -97,15 +97,7 @@ struct Extended {
 impl<R: Read> Reader<R> {
     /// Creates a reader of the plain archive that `inner` yields.
     pub fn new(inner: R) -> Self {
-        Self {
-            inner,
-            position: 0,
-            remaining: 0,
-            segments: None,
-            pad: 0,
-            facts: None,
-            ended: false,
-        }
+        Self { inner, position: 0, remaining: 0, segments: None, pad: 0, facts: None, ended: false }
     }
 
     /// Returns what the archive says about itself; known once the first

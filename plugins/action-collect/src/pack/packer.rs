@@ -126,11 +126,8 @@ impl<S: Write> Packer<S> {
         let mut missing = 0;
         let mut failure = None;
         for segment in entry.segments.as_deref().unwrap_or(&all) {
-            let copied = if failure.is_none() {
-                self.copy(file, *segment, &mut failure)?
-            } else {
-                0
-            };
+            let copied =
+                if failure.is_none() { self.copy(file, *segment, &mut failure)? } else { 0 };
             self.buffers.zeros(segment.length - copied)?;
             missing += segment.length - copied;
         }

@@ -164,8 +164,7 @@ mod tests {
         let bytes: Vec<u8> = text.chars().map(|it| u8::try_from(it).unwrap()).collect();
         let found = read_cedar_digest(&bytes).unwrap();
         assert_eq!(found.len(), 4);
-        for path in
-            ["/srv/caf\u{e9}".as_bytes(), b"/l\xe9.txt", b"/new\nline\\", "/😀€".as_bytes()]
+        for path in ["/srv/caf\u{e9}".as_bytes(), b"/l\xe9.txt", b"/new\nline\\", "/😀€".as_bytes()]
         {
             assert_eq!(found[path][..2], [0xe2, 0xac], "{path:?}");
         }

@@ -288,8 +288,7 @@ impl Walker<'_> {
         listing: Option<Listing>,
         unchanged: Vec<Record>,
     ) -> Result<(), WalkError> {
-        let mut entry =
-            examine::entry(path.to_vec(), stat, Kind::Directory, &mut self.owners);
+        let mut entry = examine::entry(path.to_vec(), stat, Kind::Directory, &mut self.owners);
         entry.listing = listing;
         match attributes::of_file(fd.as_fd()) {
             Ok(xattrs) => entry.xattrs = xattrs,
@@ -411,8 +410,7 @@ impl Walker<'_> {
         }
         let known = if configured { self.base.directory(parent)? } else { Vec::new() };
         let moment = Moment::now(self.settle);
-        let place =
-            Place { fd: &fd, path: parent, stat: &stat, known: &known, budget: 0, moment };
+        let place = Place { fd: &fd, path: parent, stat: &stat, known: &known, budget: 0, moment };
         let mut sorted = Sorted::default();
         self.file(&place, name, stat, &mut sorted);
         let Sorted { unchanged, changed, .. } = sorted;

@@ -227,8 +227,7 @@ fn look_into(
     };
     all.insert(name, looks);
     if kind == FileType::Directory {
-        let mut inside: Vec<_> =
-            fs::read_dir(path).unwrap().map(|it| it.unwrap().path()).collect();
+        let mut inside: Vec<_> = fs::read_dir(path).unwrap().map(|it| it.unwrap().path()).collect();
         inside.sort();
         for path in inside {
             look_into(root, &path, names, all);

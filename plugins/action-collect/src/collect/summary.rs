@@ -1,0 +1,85 @@
+//! What the action says about what it did.
+
+use std::fmt::Write;
+
+use hayloft_plugin_api::Outcome;
+
+use crate::{pack::Report, sizes::size};
+
+/// The sum of all archives.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    archives: u64,
+    files: u64,
+    directories: u64,
+    unchanged: u64,
+    bytes: u64,
+    archived: u64,
+    vanished: u64,
+    grew: u64,
+    sockets: u64,
+    warnings: Vec<String>,
+}
+
+/// An archive that was made, or an item that has nothing to archive.
+#[derive(Debug)]
+pub(super) enum Made {
+    /// The root is left out.
+    Nothing,
+    /// An archive of that many bytes.
+    Archive {
+        /// What is in it.
+        report: Report,
+        /// Its size on disk.
+        bytes: u64,
+        /// What else a person should know.
+        warnings: Vec<String>,
+    },
+}
+
+impl Summary {
+    pub(super) fn add(&mut self, made: Made) {
+        let Made::Archive { report, bytes, warnings } = made else { return };
+        let counts = report.counts;
+        self.archives += 1;
+        self.archived += bytes;
+        self.files += counts.stored;
+        self.directories += counts.directories;
+        self.unchanged += counts.unchanged;
+        self.bytes += counts.bytes;
+        self.vanished += counts.vanished;
+        self.grew += counts.grew;
+        self.sockets += counts.sockets;
+        let more = counts.warnings - report.warnings.len() as u64;
+        self.warnings.extend(warnings);
+        self.warnings.extend(report.warnings);
+        if more > 0 {
+            self.warnings.push(format!("{more} more files could not be read; see the log"));
+        }
+    }
+
+    pub(super) fn outcome(self) -> Outcome {
+        let mut text = format!(
+            "{} archives, {} files, {} in {}",
+            self.archives,
+            self.files,
+            size(self.bytes),
+            size(self.archived)
+        );
+        if self.unchanged > 0 {
+            let _ = write!(text, "; {} files unchanged", self.unchanged);
+        }
+        let mut outcome = Outcome::new(text)
+            .value("archives", self.archives)
+            .value("files", self.files)
+            .value("directories", self.directories)
+            .value("unchanged", self.unchanged)
+            .value("bytes", self.bytes)
+            .value("archived_bytes", self.archived)
+            .value("vanished", self.vanished)
+            .value("grew", self.grew)
+            .value("sockets", self.sockets);
+        outcome.warnings = self.warnings;
+        outcome
+    }
+}
