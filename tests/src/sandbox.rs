@@ -107,7 +107,7 @@ impl Sandbox {
 
     /// Runs the program to its end.
     pub fn run(&self, arguments: &[&str]) -> Output {
-        Output::of(self.command(arguments).output().unwrap(), self)
+        Output::of(&self.command(arguments).output().unwrap(), self)
     }
 
     /// Runs the program, which must end well.
@@ -135,7 +135,7 @@ impl Sandbox {
         child.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
         child.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
         let status: ExitStatus = child.wait().unwrap();
-        Output::of(std::process::Output { status, stdout, stderr }, self)
+        Output::of(&std::process::Output { status, stdout, stderr }, self)
     }
 }
 
@@ -162,7 +162,7 @@ pub struct Output {
 }
 
 impl Output {
-    fn of(output: std::process::Output, sandbox: &Sandbox) -> Self {
+    fn of(output: &std::process::Output, sandbox: &Sandbox) -> Self {
         let directory = sandbox.directory.path().to_str().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(directory, "$SANDBOX");
         Self {
