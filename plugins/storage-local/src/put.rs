@@ -1,0 +1,141 @@
+//! Writing an object.
+
+use std::{
+    io::{self, Write},
+    os::fd::{AsFd, OwnedFd},
+};
+
+use hayloft_plugin_api::{Error, ErrorKind, ObjectMeta, PutOptions, PutStream, Result};
+use rustix::{
+    fs::{AtFlags, RenameFlags},
+    io::Errno,
+};
+
+use crate::{
+    durable::Durable,
+    meta,
+    root::{self, Root},
+    staging::Staged,
+};
+
+/// How often a directory may vanish between its creation and its use, because
+/// somebody deletes the last object in it at the same time.
+const TRIES: usize = 100;
+
+/// An object that is being written.
+#[derive(Debug)]
+pub(crate) struct Put {
+    /// `None` once it is committed, aborted or has failed.
+    staged: Option<Staged>,
+    place: Root,
+    durable: Durable,
+    key: String,
+    create_only: bool,
+}
+
+impl Put {
+    pub(crate) fn new(
+        staged: Staged,
+        place: Root,
+        durable: Durable,
+        key: &str,
+        options: PutOptions,
+    ) -> Self {
+        let create_only = options.create_only;
+        Self { staged: Some(staged), place, durable, key: key.to_owned(), create_only }
+    }
+
+    fn failed(&self, error: impl Into<io::Error>) -> Error {
+        self.place.failed("write", &self.key, error.into())
+    }
+
+    fn ended(&self) -> Error {
+        Error::msg(format!("writing {} has ended already", self.key))
+    }
+
+    /// Gives the file its name, durably.
+    fn publish(&self, staged: &mut Staged) -> Result<ObjectMeta> {
+        staged.file.sync_all().map_err(|e| self.failed(e))?;
+        let stat = rustix::fs::fstat(&staged.file).map_err(|e| self.failed(e))?;
+        let mut tries = 0;
+        let parent = loop {
+            match self.try_rename(staged) {
+                Ok(parent) => break parent,
+                Err(Errno::EXIST) if self.create_only => return Err(taken(&self.key)),
+                Err(Errno::NOENT) if tries < TRIES => tries += 1,
+                Err(e) => return Err(self.explained(e)),
+            }
+        };
+        staged.moved();
+        rustix::fs::fsync(&parent).map_err(|e| self.failed(e))?;
+        Ok(meta(&self.key, &stat))
+    }
+
+    fn try_rename(&self, staged: &Staged) -> Result<OwnedFd, Errno> {
+        let (parent, name) = self.place.make_parent(&staged.root, &self.key, &self.durable)?;
+        if self.create_only {
+            rename_new(staged, &parent, &name)?;
+        } else {
+            rustix::fs::renameat(&staged.directory, &staged.name, &parent, &name)?;
+        }
+        Ok(parent)
+    }
+
+    fn explained(&self, error: Errno) -> Error {
+        let failed = self.failed(error);
+        match error {
+            Errno::NOTDIR | Errno::ISDIR | Errno::LOOP => failed.hint(
+                "an object cannot be where others have a directory, nor below another object or \
+                 a link",
+            ),
+            Errno::XDEV => failed.hint(
+                "another file system is mounted below the storage's directory: give it a storage \
+                 of its own",
+            ),
+            _ => failed,
+        }
+    }
+}
+
+/// The error for a key that is to be created but is there.
+pub(crate) fn taken(key: &str) -> Error {
+    Error::new(ErrorKind::ALREADY_EXISTS, format!("there is an object {key} already"))
+}
+
+/// Moves the file to a name that must not be taken.
+fn rename_new(staged: &Staged, parent: &OwnedFd, name: &str) -> Result<(), Errno> {
+    let directory = staged.directory.as_fd();
+    let flags = RenameFlags::NOREPLACE;
+    match rustix::fs::renameat_with(directory, &staged.name, parent, name, flags) {
+        // Not every file system knows how.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+            rustix::fs::linkat(directory, &staged.name, parent, name, AtFlags::empty())?;
+            rustix::fs::unlinkat(directory, &staged.name, AtFlags::empty())
+        }
+        other => other,
+    }
+}
+
+impl PutStream for Put {
+    fn write(&mut self, data: &[u8]) -> Result<()> {
+        let Some(staged) = self.staged.as_mut() else { return Err(self.ended()) };
+        if let Err(error) = staged.file.write_all(data) {
+            // Nothing is left lying about, above all where no room is left.
+            self.staged = None;
+            return Err(self.failed(error));
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<ObjectMeta> {
+        let mut staged = self.staged.take().ok_or_else(|| self.ended())?;
+        self.publish(&mut staged).inspect_err(|_| root::prune(&staged.root, &self.key))
+    }
+
+    fn abort(&mut self) -> Result<()> {
+        match self.staged.take() {
+            Some(mut staged) => staged.remove().map_err(|e| self.failed(e)),
+            None => Ok(()),
+        }
+    }
+}
