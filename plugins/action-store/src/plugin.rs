@@ -152,7 +152,8 @@ impl Run<'_> {
             let files = source::list(&day.path)?.files.len();
             info!("would store {files} files of {} in {}", day.name, names.join(", "));
         }
-        Ok(Outcome::new(format!("would store {} days in {}", days.len(), names.join(", "))))
+        let days = counted(days.len() as u64, "day");
+        Ok(Outcome::new(format!("would store {days} in {}", names.join(", "))))
     }
 
     fn store(&self, days: &[Day]) -> Result<Outcome> {
@@ -169,9 +170,10 @@ impl Run<'_> {
         let Stored { files, bytes, unchanged } = tally.stored;
         let names: Vec<_> = self.storages.iter().map(|(name, _)| name.as_str()).collect();
         let summary = format!(
-            "{} days in {}: {files} files stored, {unchanged} there already",
-            tally.days,
-            names.join(", ")
+            "{} in {}: {} stored, {unchanged} there already",
+            counted(tally.days, "day"),
+            names.join(", "),
+            counted(files, "file"),
         );
         let outcome = Outcome { warnings: tally.warnings, ..Outcome::new(summary) };
         let figures =
@@ -229,6 +231,10 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+fn counted(n: u64, thing: &str) -> String {
+    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
 }
 
 impl Tally {
