@@ -1,4 +1,5 @@
 //! The program purges what is old enough.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{
     fs::{self, File},

@@ -1,4 +1,5 @@
 //! The program stores staged days in a storage.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{fs, process::Command};
 
