@@ -5,6 +5,7 @@ mod collect;
 mod hex;
 mod owners;
 pub mod pack;
+pub mod restore;
 mod shown;
 mod sizes;
 pub mod state;

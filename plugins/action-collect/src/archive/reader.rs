@@ -11,6 +11,9 @@ use super::{Device, Entry, Facts, Kind, Listing, Segment, Time, clean, pax, spar
 /// a million entries fit.
 const LARGEST_EXTENSION: u64 = 256 << 20;
 
+/// How much content is read at once.
+const BUFFER: usize = 256 << 10;
+
 /// Why an archive cannot be read on.
 #[derive(Debug, Error)]
 pub enum ArchiveError {
@@ -84,6 +87,7 @@ pub struct Reader<R> {
     pad: usize,
     facts: Option<Facts>,
     ended: bool,
+    buffer: Vec<u8>,
 }
 
 /// What the headers before a member's own say about it.
@@ -97,7 +101,16 @@ struct Extended {
 impl<R: Read> Reader<R> {
     /// Creates a reader of the plain archive that `inner` yields.
     pub fn new(inner: R) -> Self {
-        Self { inner, position: 0, remaining: 0, segments: None, pad: 0, facts: None, ended: false }
+        Self {
+            inner,
+            position: 0,
+            remaining: 0,
+            segments: None,
+            pad: 0,
+            facts: None,
+            ended: false,
+            buffer: Vec::new(),
+        }
     }
 
     /// Returns what the archive says about itself; known once the first
@@ -135,19 +148,19 @@ impl<R: Read> Reader<R> {
         mut each: impl FnMut(u64, &[u8]) -> io::Result<()>,
     ) -> Result<(), ArchiveError> {
         let whole = vec![Segment { offset: 0, length: self.remaining }];
-        let mut buffer = vec![0; 256 << 10];
+        self.buffer.resize(BUFFER, 0);
         for Segment { mut offset, length } in self.segments.take().unwrap_or(whole) {
             let mut left = length.min(self.remaining);
             while left > 0 {
-                let room = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-                let got = self.inner.read(&mut buffer[..room])?;
+                let room = usize::try_from(left).unwrap_or(usize::MAX).min(BUFFER);
+                let got = self.inner.read(&mut self.buffer[..room])?;
                 if got == 0 {
                     return Err(ArchiveError::Truncated);
                 }
                 self.position += got as u64;
                 self.remaining -= got as u64;
                 left -= got as u64;
-                each(offset, &buffer[..got])?;
+                each(offset, &self.buffer[..got])?;
                 offset += got as u64;
             }
         }

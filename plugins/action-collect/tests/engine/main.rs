@@ -2,5 +2,8 @@
 //! and what comes back.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests and what they are made of")]
 
+mod histories;
+mod hostile;
 mod packing;
+mod restoring;
 mod sandbox;

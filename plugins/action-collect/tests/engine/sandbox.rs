@@ -13,6 +13,10 @@ use std::{
 use hayloft_action_collect::{
     archive::{Coverage, Facts},
     pack::{Packed, Report, Source, pack},
+    restore::{
+        Beneath, Chain, Extracted, Extraction, Head, Index, Legacy, Target, Tree, chain, extract,
+        plan,
+    },
     state::{StateHeader, StateReader, StateWriter},
     walk::{Base, Rules, Start},
 };
@@ -97,6 +101,21 @@ pub(crate) struct Made {
     pub(crate) state: Vec<u8>,
     pub(crate) report: Report,
     pub(crate) facts: Facts,
+}
+
+impl Made {
+    /// An archive that another program made.
+    pub(crate) fn foreign(archive: Vec<u8>) -> Self {
+        let facts = Facts {
+            id: String::new(),
+            mode: Coverage::Full,
+            full: String::new(),
+            previous: None,
+            root: String::new(),
+            date: String::new(),
+        };
+        Self { archive, state: Vec::new(), report: Report::default(), facts }
+    }
 }
 
 /// How a tree is collected in a test.
@@ -346,4 +365,49 @@ pub(crate) fn assert_same(expected: &Path, actual: &Path) {
         assert_eq!(shown(&looks), shown(&actual[&name]), "{}", name.display());
         assert!(looks.content == actual[&name].content, "content of {}", name.display());
     }
+}
+
+/// Everything that belongs to the newest of these archives, the newest first.
+pub(crate) fn tree_of(archives: &[&Made]) -> (Vec<Index>, Tree) {
+    let indexes: Vec<_> = archives
+        .iter()
+        .map(|it| Index::read(it.archive.as_slice(), &mut || true).unwrap())
+        .collect();
+    let head = |it: usize| {
+        Ok::<_, std::fmt::Error>(Head { facts: indexes[it].facts.clone(), week_begins: false })
+    };
+    let Chain { archives, missing } = chain(indexes.len(), Legacy::SinceWeekBegan, head).unwrap();
+    assert_eq!(missing, None);
+    let tree = Tree::of_chain(&indexes, &archives);
+    (indexes, tree)
+}
+
+/// Puts back what the newest of these archives has, the newest first.
+pub(crate) fn restore(
+    archives: &[&Made],
+    paths: &[&Path],
+    target: &Path,
+    overwrite: bool,
+) -> Result<Extracted, String> {
+    let (indexes, tree) = tree_of(archives);
+    assert_eq!(tree.lost, []);
+    let targets: Vec<_> = paths
+        .iter()
+        .map(|it| Target {
+            path: it.strip_prefix("/").unwrap().as_os_str().as_bytes().to_vec(),
+            strip: Vec::new(),
+        })
+        .collect();
+    let plan = plan(&tree, &indexes, &targets).map_err(|e| format!("{e:?}"))?;
+    let mut beneath: Vec<_> = paths.iter().map(|_| Beneath::open(target).unwrap()).collect();
+    let extraction = Extraction {
+        targets: &mut beneath,
+        overwrite,
+        open: &mut |it| Ok(Box::new(Cursor::new(archives[it].archive.clone()))),
+        going_on: &mut |_| true,
+    };
+    extract(&plan, extraction).map_err(|e| {
+        let source = std::error::Error::source(&e).map(|it| format!(": {it}"));
+        format!("{e}{}", source.unwrap_or_default())
+    })
 }

@@ -1,0 +1,76 @@
+//! What is in an archive, without the contents.
+
+use std::{collections::HashMap, io::Read};
+
+use crate::archive::{ArchiveError, Entry, Facts, Kind, Reader};
+
+/// What is in an archive.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// What the archive says about itself; `None` if it is not ours.
+    pub facts: Option<Facts>,
+    /// The members, in the order of the archive.
+    pub members: Vec<Member>,
+    /// The last member of each path, which is the one that counts.
+    by_path: HashMap<Vec<u8>, usize>,
+}
+
+/// A member of an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// What it is.
+    pub entry: Entry,
+    /// The member that has the content: the number of itself, or of the one
+    /// that a hard link leads to.
+    pub content: usize,
+}
+
+impl Index {
+    /// Reads a plain archive from start to end, and so checks all of it.
+    ///
+    /// # Errors
+    ///
+    /// Every [`ArchiveError`]; a hard link without its target is damage.
+    pub fn read(
+        input: impl Read,
+        going_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Self, ArchiveError> {
+        let mut reader = Reader::new(input);
+        let mut index = Self::default();
+        while let Some(entry) = reader.next_entry()? {
+            index.add(entry);
+            if !going_on() {
+                return Err(ArchiveError::Read(std::io::ErrorKind::Interrupted.into()));
+            }
+        }
+        index.facts = reader.facts().cloned();
+        Ok(index)
+    }
+
+    /// Appends a member.
+    pub fn add(&mut self, entry: Entry) {
+        let number = self.members.len();
+        let content = match &entry.kind {
+            // A link without a target has no content; that shows when it is
+            // wanted, and damages nothing else.
+            Kind::HardLink(target) => {
+                self.by_path.get(target).map_or(number, |&it| self.members[it].content)
+            }
+            _ => number,
+        };
+        self.by_path.insert(entry.path.clone(), number);
+        self.members.push(Member { entry, content });
+    }
+
+    /// Returns the number of the member with that path.
+    pub fn find(&self, path: &[u8]) -> Option<usize> {
+        self.by_path.get(path).copied()
+    }
+
+    /// Returns the members that count, with their numbers: of several with
+    /// one path only the last.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &Member)> {
+        let counts = |it: &(usize, &Member)| self.find(&it.1.entry.path) == Some(it.0);
+        self.members.iter().enumerate().filter(counts)
+    }
+}
