@@ -11,6 +11,7 @@ const SCALE: u32 = 20;
 
 fn main() {
     let server = Postgres::start();
+    let server = &server;
     server.create_database("bench");
     server.pgbench("bench", SCALE);
     let dir = directory("postgresql");
