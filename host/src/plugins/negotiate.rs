@@ -13,6 +13,7 @@ use abi_stable::{
         AbiInstability, AbiInstabilityErrors, check_layout_compatibility,
     },
     library::LibHeader,
+    type_layout::TLFieldOrFunction,
 };
 use hayloft_plugin_api::{
     API_MAJOR, API_MINOR, FINGERPRINT, abi::PluginModule_Ref, meta::Metadata,
@@ -51,10 +52,12 @@ fn summary(errors: &AbiInstabilityErrors) -> String {
     let mut found: Vec<String> = Vec::new();
     // The innermost types come last, and are what differs.
     for error in errors.errors.iter().rev() {
-        let place = error.stack_trace.last().map(|it| first_line(&it.expected.to_string()));
-        for difference in &error.errs {
-            found.push(format!("{}: {}", place.as_deref().unwrap_or("?"), describe(difference)));
-        }
+        let place = match error.stack_trace.last().map(|it| it.expected) {
+            Some(TLFieldOrFunction::Field(field)) => field.layout().name().to_owned(),
+            Some(TLFieldOrFunction::Function(function)) => first_line(&function.to_string()),
+            None => "the module".to_owned(),
+        };
+        found.extend(error.errs.iter().map(|it| format!("{place}: {}", describe(it))));
     }
     found.dedup();
     found.truncate(MOST);
