@@ -1,0 +1,10 @@
+//! The suite that every plugin must pass, run on the built library.
+
+use hayloft_plugin_api::conformance;
+
+#[test]
+fn it_keeps_to_the_contract() {
+    let root = tempfile::tempdir().unwrap();
+    let suite = conformance::suite!().set("root", root.path().display()).directory(root.path());
+    suite.run().assert_passed();
+}
