@@ -7,6 +7,9 @@ use super::{
 };
 use crate::config::Node;
 
+/// The name of the root element.
+pub(super) const ROOT: &str = "cb_config";
+
 /// The standard sections of a configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Document {
@@ -36,9 +39,11 @@ pub struct Document {
 /// only if none of them is more than a warning.
 ///
 /// A section that occurs twice counts once, and its first occurrence wins. A
-/// root of another name is not wrong in itself.
+/// root of another name is not wrong in itself, but nothing is found in it.
 pub fn read(root: &Node, names: &Names) -> (Document, Vec<Problem>) {
     let findings = Findings::new(names);
+    let nothing = Node::empty(&root.name, root.position);
+    let root = if root.name == ROOT { root } else { &nothing };
     let place = Place { position: root.position, path: root.name.to_string() };
     let document = Document {
         reference: section(root, &findings),

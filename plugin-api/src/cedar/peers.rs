@@ -78,10 +78,15 @@ impl PeerList {
             match kind.as_ref().map(|it| it.as_str()) {
                 Some("local") => list.local.push(local(&peer)),
                 Some("remote") => list.remote.push(remote(&peer)),
-                other => {
-                    let position = kind.as_ref().map_or(peer.place().position, |it| it.position);
-                    peer.warn(Cause::PeerIgnored, "type", other.unwrap_or_default(), position);
-                }
+                _ => match &kind {
+                    Some(kind) => peer.warn(Cause::PeerIgnored, "type", kind, kind.position),
+                    None => peer.findings.warn(
+                        Cause::PeerIgnored,
+                        "",
+                        peer.place().position,
+                        &peer.place().path,
+                    ),
+                },
             }
         }
         list

@@ -39,10 +39,14 @@ impl ByteQuantity {
 /// As in `10.00 kB`; whole bytes below 1024.
 impl fmt::Display for ByteQuantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match UNITS.iter().rev().find(|(_, factor)| self.bytes >= *factor) {
-            Some(("KB", factor)) => write!(f, "{:.2} kB", self.bytes / factor),
-            Some((unit, factor)) => write!(f, "{:.2} {unit}", self.bytes / factor),
-            None => write!(f, "{} bytes", self.bytes.trunc()),
+        let [kilo, mega, giga] = UNITS.map(|(_, factor)| factor);
+        // Python's names of what is not a number; Rust's differ in case.
+        let show = |bytes: f64| format!("{bytes:.2}").to_lowercase();
+        match self.bytes {
+            bytes if bytes < kilo => write!(f, "{} bytes", bytes.trunc()),
+            bytes if bytes < mega => write!(f, "{} kB", show(bytes / kilo)),
+            bytes if bytes < giga => write!(f, "{} MB", show(bytes / mega)),
+            bytes => write!(f, "{} GB", show(bytes / giga)),
         }
     }
 }

@@ -127,7 +127,7 @@ impl<'a> Findings<'a> {
         });
     }
 
-    fn warn(&self, cause: Cause, value: &str, position: Position, path: &str) {
+    pub(super) fn warn(&self, cause: Cause, value: &str, position: Position, path: &str) {
         self.note(Pass::Parse, cause, value, position, path);
         if let Some(last) = self.problems.borrow_mut().last_mut() {
             last.warning = true;

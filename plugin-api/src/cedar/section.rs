@@ -2,6 +2,7 @@
 
 use super::{
     Cause, Names, Options, Peers, Place, Problem,
+    document::ROOT,
     reader::{Findings, Reader},
 };
 use crate::config::{Configuration, Decoded, Diagnostic, Node};
@@ -50,7 +51,8 @@ pub fn read_section<S: Section>(
 /// Finds and reads the section of an extension in the document. That it is
 /// missing is a problem: only the extension's action asks for it.
 pub fn required_section<S: Section>(root: &Node, names: &Names) -> (Option<S>, Vec<Problem>) {
-    if let Some(node) = root.child(S::NAME) {
+    let known = root.name == ROOT;
+    if let Some(node) = root.child(S::NAME).filter(|_| known) {
         let (section, problems) = read_section(node, names, &Context::default());
         return (Some(section), problems);
     }
