@@ -1,0 +1,11 @@
+//! The suite that every plugin must pass.
+#![expect(clippy::unwrap_used, reason = "this is a test")]
+
+use hayloft_plugin_api::conformance;
+
+#[test]
+fn the_plugin_keeps_to_the_contract() {
+    let root = tempfile::tempdir().unwrap();
+    let suite = conformance::suite!().set("root", root.path().display()).directory(root.path());
+    suite.run().assert_passed();
+}
