@@ -8,7 +8,7 @@ use crate::{
     dump::{self, Made},
     failure,
     leftover::{self, Leftover},
-    parallel,
+    names, parallel,
     plan::{self, Content, Dump},
     section,
     settings::Settings,
@@ -44,7 +44,7 @@ impl Action for Postgresql {
         }
         let mut outcome = sum_up(&context, &dumps, make_all(&context, &dumps))?;
         for unknown in plan::unknown_exclusions(&self.settings, &listed) {
-            let unknown = unknown.escape_debug();
+            let unknown = names::shown(unknown);
             outcome = outcome.warning(format!("there is no database `{unknown}` to leave out"));
         }
         Ok(outcome)

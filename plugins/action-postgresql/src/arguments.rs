@@ -39,6 +39,9 @@ impl Target {
         it.set("LC_ALL", "C");
         if let Some(service) = &connection.service {
             it.set("PGSERVICE", service);
+        } else if !inherited_service {
+            // libpq would look for a service without a name if it is empty.
+            it.environment.insert("PGSERVICE", None);
         }
         it.service = connection.service.is_some() || inherited_service;
         if let Some(host) = &connection.host {

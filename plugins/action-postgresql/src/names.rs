@@ -55,6 +55,19 @@ fn looks_encoded(rest: &[u8]) -> bool {
     rest.len() >= 2 && rest[..2].iter().all(u8::is_ascii_hexdigit)
 }
 
+/// Returns a database's name for messages, on one line.
+pub(crate) fn shown(database: &str) -> String {
+    let mut text = String::with_capacity(database.len());
+    for c in database.chars() {
+        if c.is_control() {
+            text.extend(c.escape_default());
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
 /// Quotes a value for libpq's connection strings.
 pub(crate) fn quote(value: &str) -> String {
     let mut quoted = String::with_capacity(value.len() + 2);
@@ -110,6 +123,11 @@ mod tests {
     fn a_database_called_globals_does_not_share_the_file_of_the_globals() {
         assert_ne!(database_file("globals", "txt", true), globals_file());
         assert_ne!(database_file("globals", "txt", true), database_file("%67lobals", "txt", true));
+    }
+
+    #[test]
+    fn names_are_shown_on_one_line() {
+        assert_eq!(shown("it's\none"), "it's\\none");
     }
 
     #[test]

@@ -24,7 +24,7 @@ impl fmt::Display for Content {
         match self {
             Self::Cluster => write!(f, "all databases"),
             Self::Globals => write!(f, "the roles and tablespaces"),
-            Self::Database(name) => write!(f, "database `{}`", name.escape_debug()),
+            Self::Database(name) => write!(f, "database `{}`", names::shown(name)),
         }
     }
 }
