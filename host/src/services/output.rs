@@ -1,12 +1,14 @@
 //! Files that appear whole or not at all.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    time::UNIX_EPOCH,
+    sync::{Mutex, PoisonError},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use hayloft_plugin_api::{Error, ErrorKind, ObjectMeta, OutputOptions, PutStream, Result};
@@ -15,7 +17,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use super::owner::Owner;
 
 /// What a temporary file's name begins with. What is found under such a name
-/// and belongs to no living process is rubbish of a crash.
+/// and is locked by nobody is rubbish of a crash.
 pub const TEMPORARY: &str = ".hayloft-";
 
 /// A file under its temporary name.
@@ -42,6 +44,7 @@ impl OutputFile {
         if !options.replace && path.symlink_metadata().is_ok() {
             return Err(exists(path));
         }
+        sweep_once(path);
         let temporary = temporary_name(path)?;
         let file = OpenOptions::new()
             .write(true)
@@ -49,6 +52,9 @@ impl OutputFile {
             .mode(0o600)
             .open(&temporary)
             .map_err(|e| cannot_create(path, e))?;
+        // Tells sweepers, on other machines too, that this is no rubbish. A
+        // file system without locks is swept by age alone.
+        let _ = file.try_lock();
         let output = Self {
             file: Some(file),
             temporary,
@@ -170,8 +176,8 @@ fn cannot_create(path: &Path, error: io::Error) -> Error {
     }
 }
 
-/// `.hayloft-PID-N-NAME`: the process tells whether it is rubbish, the number
-/// keeps threads apart, the name tells a person what it is.
+/// `.hayloft-PID-N-NAME`: the numbers keep processes and threads apart, the
+/// name tells a person what it is.
 fn temporary_name(path: &Path) -> Result<PathBuf> {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -203,24 +209,47 @@ pub fn sweep(directory: &Path) -> io::Result<usize> {
     let mut removed = 0;
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        let dead = entry.file_name().to_str().and_then(owner_process).is_some_and(|p| !alive(p));
-        if dead && fs::remove_file(entry.path()).is_ok() {
+        let ours = entry.file_name().to_str().is_some_and(is_temporary);
+        if ours && is_abandoned(&entry.path()) && fs::remove_file(entry.path()).is_ok() {
+            tracing::info!("removed {}, left by a run that crashed", entry.path().display());
             removed += 1;
         }
     }
     Ok(removed)
 }
 
-fn owner_process(name: &str) -> Option<u32> {
-    name.strip_prefix(TEMPORARY)?.split('-').next()?.parse().ok()
+/// Sweeps a directory when this process first writes a file there.
+fn sweep_once(path: &Path) {
+    static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let Some(directory) = path.parent() else { return };
+    let mut swept = SWEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if swept.insert(directory.to_owned())
+        && let Err(error) = sweep(directory)
+    {
+        // Whatever is wrong with the directory shows when the file is made.
+        tracing::debug!("cannot sweep {}: {error}", directory.display());
+    }
 }
 
-fn alive(process: u32) -> bool {
-    Path::new("/proc").join(process.to_string()).exists()
+fn is_temporary(name: &str) -> bool {
+    let numbers = name.strip_prefix(TEMPORARY).map(|it| it.splitn(3, '-'));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    numbers.is_some_and(|parts| parts.take(2).filter(|it| digits(it)).count() == 2)
+}
+
+/// A file that nobody holds a lock on, and that was not made just now, before
+/// its maker could lock it.
+fn is_abandoned(path: &Path) -> bool {
+    const JUST_NOW: Duration = Duration::from_secs(5);
+    let Ok(file) = File::open(path) else { return false };
+    let age = file.metadata().and_then(|it| it.modified()).ok().and_then(|it| it.elapsed().ok());
+    age.is_some_and(|age| age > JUST_NOW) && file.try_lock().is_ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     fn names(dir: &Path) -> Vec<String> {
@@ -275,11 +304,19 @@ mod tests {
     #[test]
     fn rubbish_of_dead_processes_is_swept_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
-        let alive = format!("{TEMPORARY}{}-0-a", std::process::id());
-        for name in [".hayloft-4194305-0-a", alive.as_str(), ".hayloft-lock", "data"] {
-            fs::write(dir.path().join(name), "").unwrap();
+        let old = SystemTime::now() - Duration::from_secs(60);
+        let mut held = Vec::new();
+        for name in [".hayloft-7-0-a", ".hayloft-8-0-held", ".hayloft-lock", "data"] {
+            let file = File::create(dir.path().join(name)).unwrap();
+            file.set_modified(old).unwrap();
+            if name.ends_with("held") {
+                file.lock().unwrap();
+                held.push(file);
+            }
         }
+        File::create(dir.path().join(".hayloft-9-0-new")).unwrap();
         assert_eq!(sweep(dir.path()).unwrap(), 1);
-        assert_eq!(names(dir.path()), [alive.as_str(), ".hayloft-lock", "data"]);
+        let left = [".hayloft-8-0-held", ".hayloft-9-0-new", ".hayloft-lock", "data"];
+        assert_eq!(names(dir.path()), left);
     }
 }
