@@ -1,7 +1,7 @@
 //! The actions of a run, one after the other.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -46,7 +46,7 @@ pub fn run(
 ) -> Result<RunRecord, Failure> {
     let started = Instant::now();
     let request = super::request(context, setup, "")?;
-    let run = Run { context, setup, options, request };
+    let run = Run { context, setup, options, request, collecting: collecting(setup, steps) };
     let mut actions: Vec<ActionRecord> = Vec::new();
     let mut interrupted = false;
     for step in steps {
@@ -89,6 +89,16 @@ struct Run<'a> {
     setup: &'a Setup,
     options: RunOptions,
     request: Request,
+    /// The names of those that write into the collect directory.
+    collecting: BTreeSet<String>,
+}
+
+fn collecting(setup: &Setup, steps: &[Step]) -> BTreeSet<String> {
+    let collects = |step: &&Step| {
+        let action = step.plugin_action.as_deref();
+        action.is_ok_and(|it| setup.registry().phase(it) == Some("collect"))
+    };
+    steps.iter().filter(collects).map(|step| step.name.clone()).collect()
 }
 
 /// What came of one action, before it is a record.
@@ -113,7 +123,7 @@ impl Run<'_> {
             },
         };
         let interrupted = matches!(came, Came::Interrupted);
-        let mut record = record(step, came);
+        let mut record = self.record(step, came);
         let post = self
             .event("post_action", step)
             .field("status", if record.status.is_done() { "ok" } else { "failed" })
@@ -137,6 +147,7 @@ impl Run<'_> {
         before: &[ActionRecord],
     ) -> Result<Came, Failure> {
         let failed = before.iter().filter(|it| !it.status.is_done());
+        let failed = failed.filter(|it| self.collecting.contains(&it.action));
         let request = Request {
             action: step.name.clone(),
             full: self.options.full,
@@ -197,32 +208,38 @@ impl Run<'_> {
     }
 }
 
-fn record(step: &Step, came: Came) -> ActionRecord {
-    let empty = skipped(step);
-    match came {
-        Came::Of(outcome) => ActionRecord {
-            status: if outcome.warnings.is_empty() { Status::Ok } else { Status::Warnings },
-            summary: outcome.summary,
-            warnings: outcome.warnings,
-            values: outcome.values,
-            ..empty
-        },
-        Came::Failed(error) => ActionRecord {
-            status: Status::Failed,
-            error: Some(error_text(&error)),
-            hint: error.remedy().map(ToOwned::to_owned),
-            ..empty
-        },
-        Came::Interrupted => {
-            ActionRecord { status: Status::Failed, error: Some("interrupted".to_owned()), ..empty }
+impl Run<'_> {
+    /// An error of the configuration says where each of its parts is.
+    fn error_text(&self, error: &Error) -> String {
+        let file = self.setup.document().path.display();
+        let places = error.diagnostics().iter().map(|it| format!("{file}:{it}"));
+        let places: Vec<String> = places.collect();
+        if places.is_empty() { error.to_string() } else { places.join("\n") }
+    }
+
+    fn record(&self, step: &Step, came: Came) -> ActionRecord {
+        let empty = skipped(step);
+        match came {
+            Came::Of(outcome) => ActionRecord {
+                status: if outcome.warnings.is_empty() { Status::Ok } else { Status::Warnings },
+                summary: outcome.summary,
+                warnings: outcome.warnings,
+                values: outcome.values,
+                ..empty
+            },
+            Came::Failed(error) => ActionRecord {
+                status: Status::Failed,
+                error: Some(self.error_text(&error)),
+                hint: error.remedy().map(ToOwned::to_owned),
+                ..empty
+            },
+            Came::Interrupted => ActionRecord {
+                status: Status::Failed,
+                error: Some("interrupted".to_owned()),
+                ..empty
+            },
         }
     }
-}
-
-/// An error of the configuration says where each of its parts is.
-fn error_text(error: &Error) -> String {
-    let places: Vec<String> = error.diagnostics().iter().map(ToString::to_string).collect();
-    if places.is_empty() { error.to_string() } else { places.join("\n") }
 }
 
 fn skipped(step: &Step) -> ActionRecord {

@@ -93,7 +93,8 @@ pub struct Request {
     pub now: LocalTime,
     /// A token that no other run has.
     pub run_id: String,
-    /// The actions of this run that failed so far.
+    /// The actions of the phase `collect` that failed in this run so far: the
+    /// collect directory does not hold all that it should.
     pub failed: Vec<String>,
 }
 
