@@ -327,7 +327,8 @@ fn managed(it: &Document) -> Value {
     let mut by_action = Map::new();
     for peer in cedar::managed_peers(it) {
         for action in &peer.actions {
-            let cback = peer.cback_command.clone().unwrap_or_default();
+            // As Python writes what is absent.
+            let cback = peer.cback_command.as_deref().unwrap_or("None");
             let entry = json!({
                 "name": peer.name,
                 "remote_user": peer.remote_user,

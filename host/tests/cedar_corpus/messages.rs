@@ -24,6 +24,9 @@ pub(crate) fn message(problem: &Problem, all: &[Problem]) -> String {
         Cause::PathNotAbsolute => format!("Not an absolute path: [{value}]"),
         Cause::BadActionInList => format!("Action name is not valid: [{value}]"),
         Cause::BadPattern => format!("Not a valid regular expression: [{value}]"),
+        Cause::ItemNotAbsolute if problem.path.starts_with("mbox/") => {
+            "Absolute path must be, er, an absolute path.".to_owned()
+        }
         Cause::DuplicateActions => {
             format!("Duplicate extension names exist: {}", duplicates(problem, all))
         }
@@ -243,9 +246,7 @@ pub(crate) fn order(error: &OrderError) -> &'static str {
         OrderError::Unknown { .. } => {
             "Unable to determine proper action order due to invalid dependency."
         }
-        OrderError::Loop { .. } => {
-            "Unable to determine proper action order due to dependency recursion."
-        }
+        _ => "Unable to determine proper action order due to dependency recursion.",
     }
 }
 

@@ -139,6 +139,7 @@ pub fn normalised(path: &str) -> String {
         return "_".to_owned();
     }
     let path = path.strip_prefix('/').unwrap_or(path);
+    let path = path.strip_prefix('\\').unwrap_or(path);
     let (first, rest) = match path.strip_prefix('.') {
         Some(rest) => ("_", rest),
         None => ("", path),
@@ -256,4 +257,50 @@ pub fn is_start_of_week(options: &Options, today: Weekday) -> bool {
 /// the first day of the week or in a full run, all others always.
 pub fn is_due(collect_mode: &str, start_of_week: bool, full: bool) -> bool {
     collect_mode != "weekly" || start_of_week || full
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_become_names_of_files() {
+        let cases = [
+            ("/", "_"),
+            ("//", "-"),
+            ("/etc", "etc"),
+            ("/etc/", "etc-"),
+            ("/.config", "_config"),
+            ("/home/u/.ssh", "home-u-.ssh"),
+            ("//srv//x", "-srv--x"),
+            ("/a:b/c d", "a_b-c_d"),
+            ("/back\\slash", "back-slash"),
+            ("/\\a", "a"),
+            ("/..x", "_.x"),
+            ("/ .a", "_.a"),
+            ("/é\u{a0}ü", "é_ü"),
+        ];
+        for (path, name) in cases {
+            assert_eq!(normalised(path), name, "{path}");
+        }
+    }
+
+    #[test]
+    fn weekly_items_wait_for_the_first_day_of_the_week() {
+        let cases = [
+            ("daily", false, false, true),
+            ("incr", false, false, true),
+            ("weekly", false, false, false),
+            ("weekly", true, false, true),
+            ("weekly", false, true, true),
+        ];
+        for (mode, start_of_week, full, due) in cases {
+            assert_eq!(is_due(mode, start_of_week, full), due, "{mode}");
+        }
+        let starting_day =
+            Some(super::super::Located { value: "tuesday".to_owned(), ..Default::default() });
+        let options = Options { starting_day, ..Options::default() };
+        assert!(is_start_of_week(&options, Weekday::Tuesday));
+        assert!(!is_start_of_week(&options, Weekday::Monday));
+    }
 }

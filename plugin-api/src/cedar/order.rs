@@ -41,6 +41,15 @@ pub enum OrderError {
         /// Where the dependency is.
         position: Position,
     },
+    /// Two actions have one name, or one has that of a built-in action: with
+    /// dependencies it is not known which is meant.
+    #[error("there is more than one action `{action}`")]
+    Duplicate {
+        /// The name.
+        action: String,
+        /// Where the second one is.
+        position: Position,
+    },
     /// Actions depend on each other in a circle.
     #[error("the action `{action}` depends on itself, directly or through others")]
     Loop {
@@ -55,7 +64,9 @@ impl OrderError {
     /// Returns where the dependency is.
     pub fn position(&self) -> Position {
         match self {
-            Self::Unknown { position, .. } | Self::Loop { position, .. } => *position,
+            Self::Unknown { position, .. }
+            | Self::Duplicate { position, .. }
+            | Self::Loop { position, .. } => *position,
         }
     }
 }
@@ -94,8 +105,8 @@ impl Order {
         self.indices.get(name).copied()
     }
 
-    /// Puts the built-in actions and those of the extensions in order. An
-    /// extension of a built-in action's name takes its place.
+    /// Puts the built-in actions and those of the extensions in order. By
+    /// index, an extension of a built-in action's name takes its place.
     ///
     /// # Errors
     ///
@@ -139,8 +150,13 @@ fn by_dependency(extensions: &Extensions) -> Result<Order, OrderError> {
     for (name, _) in BUILTIN {
         graph.vertex(name);
     }
+    let mut duplicate = None;
     for action in &extensions.actions {
-        graph.vertex(text(&action.name).unwrap_or_default());
+        let name = text(&action.name).unwrap_or_default();
+        if !graph.vertex(name) {
+            let position = action.name.as_ref().map_or(action.place.position, |it| it.position);
+            duplicate = Some(OrderError::Duplicate { action: name.to_owned(), position });
+        }
     }
     for (i, &first) in CHAIN.iter().enumerate() {
         for &second in &CHAIN[i + 1..] {
@@ -163,6 +179,9 @@ fn by_dependency(extensions: &Extensions) -> Result<Order, OrderError> {
                 }
             }
         }
+    }
+    if let Some(duplicate) = duplicate {
+        return Err(duplicate);
     }
     let sorted = graph
         .sorted()
@@ -197,11 +216,14 @@ enum State {
 }
 
 impl Graph {
-    fn vertex(&mut self, name: &str) {
-        if self.find(name).is_none() {
+    /// Tells whether there was none of that name.
+    fn vertex(&mut self, name: &str) -> bool {
+        let new = self.find(name).is_none();
+        if new {
             self.names.push(name.to_owned());
             self.edges.push(Vec::new());
         }
+        new
     }
 
     fn find(&self, name: &str) -> Option<usize> {
@@ -247,5 +269,88 @@ impl Graph {
         }
         finished.reverse();
         Ok(finished)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cedar::{Depends, ExtendedAction, Located},
+        config::Position,
+    };
+
+    fn located<T>(value: T) -> Located<T> {
+        Located { value, position: Position { line: 7, column: 1 } }
+    }
+
+    fn action(name: &str, before: &[&str], after: &[&str]) -> ExtendedAction {
+        let list = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|it| (*it).to_owned()).collect();
+            (!names.is_empty()).then(|| located(names))
+        };
+        ExtendedAction {
+            name: Some(located(name.to_owned())),
+            index: Some(located(99)),
+            depends: Some(Depends { before: list(before), after: list(after) }),
+            ..ExtendedAction::default()
+        }
+    }
+
+    fn extensions(mode: &str, actions: Vec<ExtendedAction>) -> Extensions {
+        let order_mode = Some(located(mode.to_owned()));
+        Extensions { order_mode, actions, ..Extensions::default() }
+    }
+
+    #[test]
+    fn dependencies_decide_and_what_they_leave_open_goes_as_in_cedar_backup() {
+        let cases: [(Vec<ExtendedAction>, &str); 4] = [
+            (
+                vec![action("one", &[], &[]), action("two", &[], &[])],
+                "two one collect stage store purge initialize validate rebuild",
+            ),
+            (
+                vec![action("a", &["collect", "collect"], &[])],
+                "a collect stage store purge initialize validate rebuild",
+            ),
+            (
+                vec![action("a", &["b"], &[]), action("b", &[], &["a"])],
+                "a b collect stage store purge initialize validate rebuild",
+            ),
+            (vec![], "initialize rebuild validate collect stage store purge"),
+        ];
+        for (actions, expected) in cases {
+            let order = Order::new(Some(&extensions("dependency", actions))).unwrap();
+            assert_eq!(order.sorted().join(" "), expected);
+        }
+    }
+
+    #[test]
+    fn impossible_dependencies_are_refused_with_their_place() {
+        let unknown = extensions("dependency", vec![action("a", &["all"], &[])]);
+        let error = Order::new(Some(&unknown)).unwrap_err();
+        assert_eq!(error.to_string(), "there is no action `all` that `a` could depend on");
+        assert_eq!(error.position().line, 7);
+        for actions in [
+            vec![action("a", &["a"], &[])],
+            vec![action("a", &["collect"], &["purge"])],
+            vec![action("a", &["b"], &[]), action("b", &["a"], &[])],
+        ] {
+            let error = Order::new(Some(&extensions("dependency", actions))).unwrap_err();
+            assert!(matches!(error, OrderError::Loop { .. }), "{error}");
+        }
+        let twice = extensions("dependency", vec![action("collect", &[], &[])]);
+        assert!(matches!(Order::new(Some(&twice)), Err(OrderError::Duplicate { .. })));
+        let error = order(&twice).unwrap_err();
+        assert_eq!(error.diagnostics().len(), 1);
+    }
+
+    #[test]
+    fn actions_of_one_index_keep_the_order_of_the_command_line() {
+        let extensions = extensions("index", vec![action("b", &[], &[]), action("a", &[], &[])]);
+        let order = Order::new(Some(&extensions)).unwrap();
+        assert_eq!(order.arranged(["purge", "b", "collect", "a"]), ["b", "a", "collect", "purge"]);
+        assert_eq!(order.position("collect"), Some(100));
+        assert_eq!(order.position("nothing"), None);
     }
 }
