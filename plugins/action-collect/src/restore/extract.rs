@@ -129,9 +129,9 @@ pub fn extract(plan: &Plan<'_>, how: Extraction<'_>) -> Result<Extracted, Extrac
     };
     work.refuse_existing(plan)?;
     let made = work.make_directories(plan)?;
-    for planned in &plan.simple {
+    for same in plan.simple.values() {
         going_on(work.done.bytes).then_some(()).ok_or(ExtractError::Cancelled)?;
-        work.simple(planned).map_err(|e| write_error(planned, e))?;
+        work.simple(same)?;
     }
     for archive in plan.needed() {
         let input = open(archive)
@@ -248,8 +248,19 @@ impl Work<'_> {
         format!(".hayloft-restore-{}-{}", std::process::id(), self.temporary).into_bytes()
     }
 
-    /// Makes a link, pipe or device.
-    fn simple(&mut self, planned: &Planned<'_>) -> io::Result<()> {
+    /// Makes a link, pipe or device with all of its names.
+    fn simple(&mut self, same: &[Planned<'_>]) -> Result<(), ExtractError> {
+        let Some((first, others)) = same.split_first() else { return Ok(()) };
+        if self.node(first).map_err(|e| write_error(first, e))? {
+            for other in others {
+                self.link(first, other).map_err(|e| write_error(other, e))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a link, pipe or device; tells whether it may be made.
+    fn node(&mut self, planned: &Planned<'_>) -> io::Result<bool> {
         let spot = self.spot(planned)?;
         let name = self.temporary();
         let directory = &*spot.directory;
@@ -266,12 +277,12 @@ impl Work<'_> {
         let is_device = matches!(planned.entry.kind, Kind::Character(_) | Kind::Block(_));
         if is_device && made == Err(Errno::PERM) {
             self.done.devices_left_out += 1;
-            return Ok(());
+            return Ok(false);
         }
         made?;
         self.done.files += 1;
         let finished = self.finish_simple(&spot, &name, planned.entry);
-        self.settle(&spot, &name, finished)
+        self.settle(&spot, &name, finished).map(|()| true)
     }
 
     fn finish_simple(&mut self, spot: &Spot, name: &[u8], entry: &Entry) -> io::Result<()> {

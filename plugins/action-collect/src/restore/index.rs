@@ -1,6 +1,9 @@
 //! What is in an archive, without the contents.
 
-use std::{collections::HashMap, io::Read};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    io::Read,
+};
 
 use crate::archive::{ArchiveError, Entry, Facts, Kind, Reader};
 
@@ -9,8 +12,10 @@ use crate::archive::{ArchiveError, Entry, Facts, Kind, Reader};
 pub struct Index {
     /// What the archive says about itself; `None` if it is not ours.
     pub facts: Option<Facts>,
-    /// The members, in the order of the archive.
-    pub members: Vec<Member>,
+    /// The members, by their numbers in the archive.
+    pub members: BTreeMap<usize, Member>,
+    /// The number that the next member gets.
+    next: usize,
     /// The last member of each path, which is the one that counts.
     by_path: HashMap<Vec<u8>, usize>,
 }
@@ -49,17 +54,18 @@ impl Index {
 
     /// Appends a member.
     pub fn add(&mut self, entry: Entry) {
-        let number = self.members.len();
+        let number = self.next;
+        self.next += 1;
         let content = match &entry.kind {
             // A link without a target has no content; that shows when it is
             // wanted, and damages nothing else.
             Kind::HardLink(target) => {
-                self.by_path.get(target).map_or(number, |&it| self.members[it].content)
+                self.by_path.get(target).map_or(number, |it| self.members[it].content)
             }
             _ => number,
         };
         self.by_path.insert(entry.path.clone(), number);
-        self.members.push(Member { entry, content });
+        self.members.insert(number, Member { entry, content });
     }
 
     /// Returns the number of the member with that path.
@@ -70,7 +76,19 @@ impl Index {
     /// Returns the members that count, with their numbers: of several with
     /// one path only the last.
     pub fn iter(&self) -> impl Iterator<Item = (usize, &Member)> {
-        let counts = |it: &(usize, &Member)| self.find(&it.1.entry.path) == Some(it.0);
-        self.members.iter().enumerate().filter(counts)
+        let all = self.members.iter().map(|(number, member)| (*number, member));
+        all.filter(|it| self.find(&it.1.entry.path) == Some(it.0))
+    }
+
+    /// Forgets the members that nobody will ask for; what a kept hard link
+    /// leads to is kept too.
+    pub fn keep(&mut self, wanted: impl Fn(&[u8]) -> bool) {
+        let kept: HashSet<usize> = self
+            .iter()
+            .filter(|(_, it)| wanted(&it.entry.path))
+            .flat_map(|(number, it)| [number, it.content])
+            .collect();
+        self.members.retain(|number, _| kept.contains(number));
+        self.by_path.retain(|_, number| kept.contains(number));
     }
 }

@@ -22,12 +22,12 @@ pub struct Target {
 pub struct Plan<'a> {
     /// Directories, each before what is in it.
     pub directories: Vec<Planned<'a>>,
-    /// Links, pipes, devices and empty files: everything that is known
-    /// without reading an archive again.
-    pub simple: Vec<Planned<'a>>,
+    /// Links, pipes and devices: everything that is known without reading an
+    /// archive again, by archive and member. The first one of each is made,
+    /// the others become further names of it.
+    pub simple: BTreeMap<(usize, usize), Vec<Planned<'a>>>,
     /// For every archive the members whose content is wanted, and the files
-    /// that have it: the first one is written, the others become further
-    /// names of it.
+    /// that have it, likewise.
     pub contents: Vec<BTreeMap<usize, Vec<Planned<'a>>>>,
     /// The bytes of all contents.
     pub bytes: u64,
@@ -75,33 +75,29 @@ pub fn plan<'a>(
                 continue;
             }
             let index = &archives[place.archive];
-            let member = &index.members[place.member];
-            let content = &index.members[member.content].entry;
+            let member = &index.members[&place.member];
+            let content = &index.members[&member.content].entry;
             // What is at the target itself is the target.
             let below = path[strip.len()..].strip_prefix(b"/").unwrap_or(&path[strip.len()..]);
             if below.is_empty() || above && member.entry.kind != Kind::Directory {
                 continue;
             }
             found |= !above;
-            let planned = Planned { target, path: below, entry: &member.entry, above };
-            match (&member.entry.kind, &content.kind) {
-                (Kind::Directory, _) => plan.directories.push(planned),
-                (Kind::File | Kind::HardLink(_), Kind::File) => {
-                    let planned = Planned { entry: content, ..planned };
+            let planned = Planned { target, path: below, entry: content, above };
+            match &content.kind {
+                Kind::Directory => plan.directories.push(planned),
+                Kind::HardLink(_) => return Err(Conflict::NoTarget(path.clone())),
+                Kind::File => {
                     let same = plan.contents[place.archive].entry(member.content).or_default();
                     if same.is_empty() {
                         plan.bytes += content.size;
                     }
                     same.push(planned);
                 }
-                (Kind::HardLink(_), Kind::HardLink(_)) => {
-                    return Err(Conflict::NoTarget(path.clone()));
+                _ => {
+                    let member = (place.archive, member.content);
+                    plan.simple.entry(member).or_default().push(planned);
                 }
-                // A hard link to something without content is another one.
-                (Kind::HardLink(_), _) => {
-                    plan.simple.push(Planned { entry: content, ..planned });
-                }
-                _ => plan.simple.push(planned),
             }
         }
         // The root directory of a tree that was asked for as a whole.
@@ -117,7 +113,7 @@ impl<'a> Plan<'a> {
     /// Returns everything that will be a file, not a directory.
     pub fn files(&self) -> impl Iterator<Item = &Planned<'a>> {
         let contents = self.contents.iter().flat_map(BTreeMap::values).flatten();
-        self.simple.iter().chain(contents)
+        self.simple.values().flatten().chain(contents)
     }
 
     /// Returns which archives are to be read, by their places.

@@ -41,7 +41,7 @@ impl Tree {
     /// places in `archives`, the newest first.
     pub fn of_chain(archives: &[Index], chain: &[usize]) -> Self {
         let Some((&newest, older)) = chain.split_first() else { return Self::default() };
-        let listed = archives[newest].members.iter().any(|it| it.entry.listing.is_some());
+        let listed = archives[newest].members.values().any(|it| it.entry.listing.is_some());
         if listed {
             Self::listed(archives, newest, older)
         } else {
@@ -106,7 +106,7 @@ impl Tree {
 fn find_older(archives: &[Index], older: &[usize], path: &[u8]) -> Option<Place> {
     older.iter().find_map(|&archive| {
         let member = archives[archive].find(path)?;
-        let kind = &archives[archive].members[member].entry.kind;
+        let kind = &archives[archive].members[&member].entry.kind;
         (*kind != Kind::Directory).then_some(Place { archive, member })
     })
 }

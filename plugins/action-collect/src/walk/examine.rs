@@ -120,7 +120,12 @@ pub(super) fn take(
         note.push(Trouble::Attributes(e));
         Vec::new()
     });
-    Ok(Changed { entry, record: seen.record, content: Content::None, has_other_names: false })
+    Ok(Changed {
+        entry,
+        record: seen.record,
+        content: Content::None,
+        has_other_names: seen.stat.st_nlink > 1,
+    })
 }
 
 fn regular(

@@ -65,7 +65,7 @@ fn apply(tree: &Path, change: &Change) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_days_state_comes_back(days in vec(vec(change(), 0..8), 1..5)) {
