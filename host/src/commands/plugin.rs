@@ -1,6 +1,6 @@
 //! `hayloft plugin`.
 
-// mod new;
+mod new;
 
 use std::{
     fmt::Write,
@@ -29,7 +29,7 @@ pub(crate) fn run(context: &Context, command: &PluginCommand) -> Result<ExitCode
         PluginCommand::List => list(context),
         PluginCommand::Show { name } => show(context, name),
         PluginCommand::Check { files } => check(context, files),
-        PluginCommand::New(_) => Err(Failure::silent(Kind::Failed)),
+        PluginCommand::New(args) => new::run(args),
     }
 }
 
