@@ -31,6 +31,7 @@ pub struct Cli {
 
 /// What holds for all commands.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of all commands")]
 pub struct GlobalArgs {
     /// The configuration file [default: /etc/hayloft.conf, else /etc/cback3.conf]
     #[arg(short, long, global = true, value_name = "FILE", env = "HAYLOFT_CONFIG")]

@@ -49,7 +49,12 @@ fn external_name(arguments: &[OsString]) -> Result<String, Failure> {
 /// Shows the help of the program with the commands of all plugins.
 pub(super) fn show_help(arguments: &[OsString]) -> Unparsed {
     // Other words of the command line may be wrong: help is wanted all the same.
-    let parsed = Cli::command().allow_external_subcommands(true).ignore_errors(true);
+    let parsed = Cli::command()
+        .allow_external_subcommands(true)
+        .disable_help_flag(true)
+        .subcommand_required(false)
+        .arg_required_else_help(false)
+        .ignore_errors(true);
     let global = parsed
         .try_get_matches_from(arguments)
         .ok()
