@@ -142,11 +142,16 @@ fn standard_sections(document: &Document, expected: &Value, wrong: &mut Vec<Stri
     if let Some(order) = expected.get("order") {
         // What Cedar Backup makes of actions without a name or a place says
         // nothing about us.
-        let whole = sections
-            .extensions
-            .iter()
-            .flat_map(|it| &it.actions)
-            .all(|it| it.name.is_some() && (it.index.is_some() || it.depends.is_some()));
+        let whole = sections.extensions.iter().all(|extensions| {
+            extensions.actions.iter().all(|it| {
+                let placed = if extensions.by_dependency() {
+                    it.depends.is_some()
+                } else {
+                    it.index.is_some()
+                };
+                it.name.is_some() && placed
+            })
+        });
         if whole {
             check_order(&sections, order, wrong);
         }
@@ -180,9 +185,13 @@ fn check_order(sections: &cedar::Document, expected: &Value, wrong: &mut Vec<Str
         // A missing index breaks Cedar Backup's own sorting, and so on.
         (Ok(_), Value::String(_)) if expected["error_type"] != "ValueError" => {}
         (ours, theirs) => {
-            wrong.push(format!("order: ours is {ours:?}, Cedar Backup's is {theirs}"))
+            wrong.push(format!("order: ours is {ours:?}, Cedar Backup's is {theirs}"));
         }
     }
+}
+
+fn section<S: Section>(document: &Document) -> (Option<S>, Vec<Problem>) {
+    cedar::required_section(&document.root, &Names::cedar_only())
 }
 
 fn extension_sections(document: &Document, expected: &Value, wrong: &mut Vec<String>) {
@@ -191,9 +200,6 @@ fn extension_sections(document: &Document, expected: &Value, wrong: &mut Vec<Str
         compare(name, &ours, &expected[name], wrong);
         check_positions(&document.text, &problems, wrong);
     };
-    fn section<S: Section>(document: &Document) -> (Option<S>, Vec<Problem>) {
-        cedar::required_section(&document.root, &Names::cedar_only())
-    }
     let (it, problems) = section::<cedar::AmazonS3>(document);
     check("amazons3", problems, it.as_ref().map_or(Value::Null, json::amazons3));
     let (it, problems) = section::<cedar::Capacity>(document);
@@ -214,6 +220,7 @@ fn extension_sections(document: &Document, expected: &Value, wrong: &mut Vec<Str
 
 /// A place must be that of the value, or of the element that lacks something.
 fn check_positions(text: &str, problems: &[Problem], wrong: &mut Vec<String>) {
+    let text = &text.replace("\r\n", "\n").replace('\r', "\n");
     for problem in problems {
         let Some(there) = text_at(text, problem.position) else {
             wrong.push(format!("{problem:?} is outside of the document"));
@@ -222,8 +229,12 @@ fn check_positions(text: &str, problems: &[Problem], wrong: &mut Vec<String>) {
         let element = problem.path.rsplit('/').next().unwrap_or_default();
         let names = there.starts_with(element) && before(text, problem.position) == Some('<');
         let value = problem.value.trim_start();
+        // References may follow, so the first character decides; an item of a
+        // list is within it.
+        let line = there.lines().next().unwrap_or_default();
+        let first = value.chars().next();
         let shown = there.starts_with('&')
-            || !value.is_empty() && there.contains(value.lines().next().unwrap_or_default());
+            || first.is_some() && (first == there.chars().next() || line.contains(value));
         if !names && !shown {
             let there: String = there.chars().take(20).collect();
             wrong.push(format!("{problem:?} points at {there:?}"));
@@ -251,7 +262,7 @@ fn offset(text: &str, position: Position) -> Option<usize> {
         line => text.match_indices('\n').nth(line as usize - 2)?.0 + 1,
     };
     let rest = &text[start..];
-    let mark = if position.line == 1 && rest.starts_with('\u{feff}') { 1 } else { 0 };
+    let mark = usize::from(position.line == 1 && rest.starts_with('\u{feff}'));
     let (index, _) = rest.char_indices().nth(position.column as usize - 1 + mark)?;
     Some(start + index)
 }

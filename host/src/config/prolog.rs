@@ -1,5 +1,6 @@
 //! What comes before the root element, and after it.
 
+mod declaration;
 mod doctype;
 
 use super::{
@@ -14,7 +15,7 @@ pub(super) fn read(text: &str) -> Checked<(usize, Entities)> {
     let mut offset = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let mut entities = Entities::default();
     let mut doctype = false;
-    if let Some(end) = declaration(text, offset)? {
+    if let Some(end) = declaration::check(text, offset)? {
         offset = end;
     }
     loop {
@@ -37,9 +38,10 @@ pub(super) fn read(text: &str) -> Checked<(usize, Entities)> {
 pub(super) fn check_rest(text: &str, mut offset: usize) -> Checked<()> {
     loop {
         let mut scanner = Scanner::new(text, offset);
-        match thing(&mut scanner)? {
-            Thing::Nothing => offset = scanner.offset,
-            Thing::End => return Ok(()),
+        match thing(&mut scanner) {
+            Ok(Thing::Nothing) => offset = scanner.offset,
+            Ok(Thing::End) => return Ok(()),
+            Err(found) if found.flaw != Flaw::MisplacedDeclaration => return Err(found),
             _ => return Err(Found::new(Flaw::Junk, offset)),
         }
     }
@@ -79,69 +81,56 @@ fn thing(scanner: &mut Scanner<'_>) -> Checked<Thing> {
                 scanner.offset += 1;
                 return scanner.comment().map(|()| Thing::Nothing);
             }
-            if !scanner.need()?.is_ascii_alphabetic() {
-                return scanner.invalid();
-            }
-            let name = scanner.name()?;
-            let doctype = &scanner.text[name] == "DOCTYPE" && is_blank(scanner.need()?);
-            Ok(if doctype { Thing::Doctype } else { Thing::Other })
+            keyword(scanner)
         }
         c if c == '_' || c.is_alphabetic() => Ok(Thing::Element),
         _ => scanner.invalid(),
     }
 }
 
-/// Text outside of elements. A word is a token of its own that is merely
-/// misplaced, unless it ends in an impossible way.
+/// Reads what follows `<!`.
+fn keyword(scanner: &mut Scanner<'_>) -> Checked<Thing> {
+    if scanner.need()? == '[' {
+        return Ok(Thing::Other);
+    }
+    let start = scanner.offset;
+    while scanner.need()?.is_alphabetic() {
+        let c = scanner.need()?;
+        scanner.step(c);
+    }
+    if scanner.offset == start || !is_blank(scanner.need()?) {
+        return scanner.invalid();
+    }
+    let doctype = &scanner.text[start..scanner.offset] == "DOCTYPE";
+    Ok(if doctype { Thing::Doctype } else { Thing::Other })
+}
+
+/// Text outside of elements. A word or a quoted text is a token of its own
+/// that is merely misplaced, unless it ends in an impossible way.
 fn other(scanner: &mut Scanner<'_>, c: char) -> Checked<Thing> {
-    if c.is_alphanumeric() || matches!(c, '_' | '-' | '.') {
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
+    if matches!(c, '"' | '\'') {
+        doctype::literal(scanner)?;
+        return match scanner.peek() {
+            None | Some('>' | '%' | '[') => Ok(Thing::Other),
+            Some(c) if is_blank(c) => Ok(Thing::Other),
+            _ => scanner.invalid(),
+        };
+    }
+    if is_word(c) && c != ':' {
         while let Some(c) = scanner.peek() {
             if matches!(c, '>' | ')' | ',' | '|' | '[' | '%' | '+' | '*' | '?') || is_blank(c) {
                 return Ok(Thing::Other);
             }
-            if !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':')) {
+            if !is_word(c) {
                 return scanner.invalid();
             }
             scanner.step(c);
         }
         return Ok(Thing::Other);
     }
-    if matches!(c, '>' | '(' | ',' | '|' | '[' | '#') {
+    if matches!(c, '>' | '(' | ',' | '|' | '[' | ']' | '#') {
         return Ok(Thing::Other);
     }
     scanner.invalid()
-}
-
-/// Checks an XML declaration at the very beginning, and returns its end. What
-/// it says about the encoding is ignored.
-fn declaration(text: &str, start: usize) -> Checked<Option<usize>> {
-    let Some(rest) = text[start..].strip_prefix("<?xml") else { return Ok(None) };
-    if !rest.starts_with(is_blank) {
-        return Ok(None);
-    }
-    let Some(end) = rest.find("?>") else { return Err(Found::new(Flaw::Unclosed, start)) };
-    let bad = || Found::new(Flaw::BadDeclaration, start);
-    let mut left = rest[..end].trim_matches(is_blank);
-    let mut allowed: &[&str] = &["version", "encoding", "standalone"];
-    while !left.is_empty() {
-        let (name, value) = left.split_once('=').ok_or_else(bad)?;
-        let name = name.trim_matches(is_blank);
-        let place = allowed.iter().position(|it| *it == name).ok_or_else(bad)?;
-        // The version comes first, and must be there.
-        if allowed.len() == 3 && place != 0 {
-            return Err(bad());
-        }
-        allowed = &allowed[place + 1..];
-        let value = value.trim_start_matches(is_blank);
-        let quote = value.chars().next().filter(|c| matches!(c, '"' | '\'')).ok_or_else(bad)?;
-        let (_, after) = value[1..].split_once(quote).ok_or_else(bad)?;
-        left = after.trim_start_matches(is_blank);
-        if after.len() == left.len() && !left.is_empty() {
-            return Err(bad());
-        }
-    }
-    if allowed.len() == 3 {
-        return Err(bad());
-    }
-    Ok(Some(start + "<?xml".len() + end + "?>".len()))
 }

@@ -107,8 +107,8 @@ fn map(entries: Vec<(&str, Option<String>)>) -> Shown {
     Shown::Map(known.map(|(name, value)| (name.to_owned(), Shown::Text(value))).collect())
 }
 
-fn yes(value: bool) -> Option<String> {
-    Some(if value { "Y" } else { "N" }.to_owned())
+fn yes(value: bool) -> String {
+    if value { "Y" } else { "N" }.to_owned()
 }
 
 fn item(item: &cedar::EffectiveItem) -> Shown {
@@ -122,9 +122,9 @@ fn item(item: &cedar::EffectiveItem) -> Shown {
         entries.extend([
             ("ignore_file", item.ignore_file.clone()),
             ("link_depth", Some(item.link_depth.to_string())),
-            ("dereference", yes(item.dereference)),
+            ("dereference", Some(yes(item.dereference))),
             ("recursion_level", Some(item.recursion_level.to_string())),
-            ("one_file_system", yes(item.one_file_system)),
+            ("one_file_system", Some(yes(item.one_file_system))),
         ]);
     }
     entries.push(("compression_level", item.compression_level.map(|it| it.to_string())));

@@ -160,7 +160,9 @@ impl<'t> Scanner<'t> {
             match self.need()? {
                 c if c == quote => break,
                 '<' => return self.invalid(),
-                '&' => drop(self.reference()?),
+                '&' => {
+                    self.reference()?;
+                }
                 c if !is_character(c) => return self.invalid(),
                 c => self.step(c),
             }
@@ -265,10 +267,8 @@ impl<'t> Scanner<'t> {
     pub(super) fn instruction(&mut self) -> Checked<()> {
         let target = self.name()?;
         let target = &self.text[target];
-        if target == "xml" {
-            return Err(Found::new(Flaw::MisplacedDeclaration, self.start));
-        }
-        if target.eq_ignore_ascii_case("xml") || target.contains(':') {
+        let declaration = target == "xml";
+        if !declaration && target.eq_ignore_ascii_case("xml") || target.contains(':') {
             return self.invalid();
         }
         if self.need()? != '?' && !is_blank(self.need()?) {
@@ -282,6 +282,9 @@ impl<'t> Scanner<'t> {
             self.step(c);
             if c == '?' && self.need()? == '>' {
                 self.offset += 1;
+                if declaration {
+                    return Err(Found::new(Flaw::MisplacedDeclaration, self.start));
+                }
                 return Ok(());
             }
         }

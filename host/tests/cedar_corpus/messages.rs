@@ -293,9 +293,15 @@ fn repr(text: &str) -> String {
             '\t' => shown.push_str("\\t"),
             c if c == quote => shown.extend(['\\', c]),
             c if is_printable(c) => shown.push(c),
-            c if u32::from(c) < 0x100 => shown.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c if u32::from(c) < 0x1_0000 => shown.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => shown.push_str(&format!("\\U{:08x}", u32::from(c))),
+            c => {
+                let code = u32::from(c);
+                let escape = match code {
+                    0..0x100 => format!("\\x{code:02x}"),
+                    0x100..0x1_0000 => format!("\\u{code:04x}"),
+                    _ => format!("\\U{code:08x}"),
+                };
+                shown.push_str(&escape);
+            }
         }
     }
     shown.push(quote);

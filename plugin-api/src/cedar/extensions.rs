@@ -57,8 +57,11 @@ impl Extensions {
 
 impl ExtendedAction {
     /// Returns the name of the plugin's action that does it: `<plugin>`, or
-    /// the last part of one of Cedar Backup's own modules. `Err` with the
-    /// module's name if it is somebody else's.
+    /// the last part of one of Cedar Backup's own modules.
+    ///
+    /// # Errors
+    ///
+    /// The module's name, if it is somebody else's.
     pub fn plugin_name(&self) -> Result<&str, &str> {
         if let Some(plugin) = text(&self.plugin) {
             return Ok(plugin);

@@ -67,6 +67,20 @@ pub struct Problem {
     pub warning: bool,
 }
 
+impl Problem {
+    /// Creates a problem of the second pass.
+    fn new(cause: Cause, value: &str, position: Position, path: String) -> Self {
+        Self {
+            pass: Pass::Validate,
+            cause,
+            value: value.to_owned(),
+            position,
+            path,
+            warning: false,
+        }
+    }
+}
+
 impl From<Problem> for Diagnostic {
     fn from(it: Problem) -> Self {
         let message = it.cause.message(&shortened(&it.value));
@@ -113,25 +127,21 @@ impl<'a> Findings<'a> {
     }
 
     pub(super) fn invalid(&self, cause: Cause, value: &str, position: Position, path: &str) {
-        self.note(Pass::Validate, cause, value, position, path);
+        let problem = Problem::new(cause, value, position, path.to_owned());
+        self.problems.borrow_mut().push(problem);
     }
 
-    fn note(&self, pass: Pass, cause: Cause, value: &str, position: Position, path: &str) {
-        self.problems.borrow_mut().push(Problem {
-            pass,
-            cause,
-            value: value.to_owned(),
-            position,
-            path: path.to_owned(),
-            warning: false,
-        });
+    pub(super) fn refuse(&self, cause: Cause, value: &Located<String>, path: String) {
+        let mut problem = Problem::new(cause, value, value.position, path);
+        problem.pass = Pass::Parse;
+        self.problems.borrow_mut().push(problem);
     }
 
     pub(super) fn warn(&self, cause: Cause, value: &str, position: Position, path: &str) {
-        self.note(Pass::Parse, cause, value, position, path);
-        if let Some(last) = self.problems.borrow_mut().last_mut() {
-            last.warning = true;
-        }
+        let mut problem = Problem::new(cause, value, position, path.to_owned());
+        problem.pass = Pass::Parse;
+        problem.warning = true;
+        self.problems.borrow_mut().push(problem);
     }
 }
 
@@ -194,7 +204,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn fail(&self, cause: Cause, name: &str, value: &Located<String>) {
         let path = format!("{}/{name}", self.path);
-        self.findings.note(Pass::Parse, cause, value, value.position, &path);
+        self.findings.refuse(cause, value, path);
     }
 
     pub(super) fn warn(&self, cause: Cause, name: &str, value: &str, position: Position) {
@@ -204,11 +214,11 @@ impl<'a> Reader<'a> {
     /// A text for which `test` holds. A refused one is returned all the same,
     /// so that it is not reported as missing besides.
     pub(super) fn tested(&self, name: &str, cause: Cause, test: impl Fn(&str) -> bool) -> Text {
-        let text = self.text(name)?;
-        if !test(&text) {
-            self.fail(cause, name, &text);
+        let found = self.text(name)?;
+        if !test(&found) {
+            self.fail(cause, name, &found);
         }
-        Some(text)
+        Some(found)
     }
 
     pub(super) fn absolute(&self, name: &str, cause: Cause) -> Text {

@@ -74,7 +74,7 @@ fn external_id(scanner: &mut Scanner<'_>) -> Checked<Option<()>> {
 }
 
 /// Reads a quoted text.
-fn literal(scanner: &mut Scanner<'_>) -> Checked<Range<usize>> {
+pub(super) fn literal(scanner: &mut Scanner<'_>) -> Checked<Range<usize>> {
     let quote = scanner.need()?;
     if !matches!(quote, '"' | '\'') {
         return Err(Found::new(Flaw::Syntax, scanner.offset));
@@ -101,6 +101,9 @@ fn subset(scanner: &mut Scanner<'_>, entities: &mut Entities) -> Checked<()> {
         scanner.skip_blanks()?;
         let start = scanner.offset;
         match scanner.need()? {
+            ']' if scanner.rest().starts_with("]]>") => {
+                return Err(Found::new(Flaw::Syntax, start));
+            }
             ']' => {
                 scanner.offset += 1;
                 return Ok(());
@@ -117,7 +120,10 @@ fn subset(scanner: &mut Scanner<'_>, entities: &mut Entities) -> Checked<()> {
                 declaration(&mut token, entities)?;
                 scanner.offset = token.offset;
             }
-            _ => return Err(Found::new(Flaw::Syntax, start)),
+            c => {
+                super::other(&mut Scanner::new(scanner.text, start), c)?;
+                return Err(Found::new(Flaw::Syntax, start));
+            }
         }
     }
 }
@@ -139,9 +145,10 @@ fn declaration(scanner: &mut Scanner<'_>, entities: &mut Entities) -> Checked<()
             match &scanner.text[name] {
                 "ENTITY" => entity(scanner, entities),
                 "ELEMENT" | "ATTLIST" | "NOTATION" => skip(scanner),
-                _ => Err(Found::new(Flaw::Syntax, start)),
+                _ => Err(Found::new(Flaw::Syntax, start - "<!".len())),
             }
         }
+        c if c == '_' || c.is_alphabetic() => Err(Found::new(Flaw::Syntax, scanner.offset - 1)),
         _ => scanner.invalid(),
     }
 }
@@ -154,7 +161,9 @@ fn skip(scanner: &mut Scanner<'_>) -> Checked<()> {
                 scanner.offset += 1;
                 return Ok(());
             }
-            '"' | '\'' => drop(literal(scanner)?),
+            '"' | '\'' => {
+                literal(scanner)?;
+            }
             c if !is_character(c) || c == '<' => return scanner.invalid(),
             c => scanner.step(c),
         }
@@ -204,7 +213,7 @@ fn value(text: &str, range: Range<usize>) -> Checked<String> {
             continue;
         }
         let start = scanner.offset;
-        let reference = scanner.reference()?;
+        let reference = scanner.reference().map_err(|it| Found { offset: start, ..it })?;
         match character(&text[reference.clone()]) {
             // A `<` or `&` made in this way is markup again when it is used.
             Some(c) => value.push(c),

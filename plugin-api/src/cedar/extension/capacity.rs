@@ -58,7 +58,7 @@ fn percentage(reader: &Reader<'_>) -> Option<Percentage> {
     match number {
         None => reader.fail(Cause::NotNumber, name, &text),
         // What is not a number at all, `nan`, slips through.
-        Some(number) if number < 0.0 || number > 100.0 => {
+        Some(number) if !number.is_nan() && !(0.0..=100.0).contains(&number) => {
             reader.fail(Cause::PercentageOutOfRange, name, &text);
         }
         Some(_) => {}

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::parser::{Flags, Parsed, Parser, Width};
+use super::parser::{Flags, Parsed, Parser, Width, push_reference};
 
 /// The groups read so far. Group 0 is the whole pattern, and always open.
 #[derive(Debug)]
@@ -143,7 +143,7 @@ impl Parser {
         let number = self.groups.names.get(&name).copied();
         let number = number.ok_or_else(|| self.error("unknown group name"))?;
         let width = self.groups.refer(number).map_err(|it| self.error(&it))?;
-        written.push_str(&format!("(?:\\{number})"));
+        push_reference(written, number);
         Ok(width)
     }
 
@@ -196,7 +196,9 @@ impl Parser {
             width.0 = 0;
         }
         self.close("missing ), unterminated subpattern")?;
-        written.push_str(&format!("(?({number})(?:{yes})|(?:{no}))"));
+        for part in ["(?(", &number.to_string(), ")(?:", &yes, ")|(?:", &no, "))"] {
+            written.push_str(part);
+        }
         Ok(width)
     }
 

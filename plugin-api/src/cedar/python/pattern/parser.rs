@@ -1,5 +1,7 @@
 //! Reads a pattern and writes it down for our engine.
 
+use std::fmt::Write as _;
+
 use super::{PatternError, groups::Groups, set};
 use crate::cedar::python::digits;
 
@@ -28,6 +30,7 @@ impl Width {
 
 /// The flags that decide what is written.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent switches")]
 pub(super) struct Flags {
     pub(super) ignore_case: bool,
     pub(super) multi_line: bool,
@@ -314,7 +317,7 @@ impl Parser {
             number = number * 10 + usize::from(digits::value(next).unwrap_or(0));
         }
         let width = self.groups.refer(number).map_err(|it| self.error(&it))?;
-        written.push_str(&format!("(?:\\{number})"));
+        push_reference(written, number);
         Ok(width)
     }
 }
@@ -325,6 +328,16 @@ pub(super) fn push_literal(written: &mut String, c: char) {
     if c.is_alphanumeric() || c == '/' || c == '_' {
         written.push(c);
     } else {
-        written.push_str(&format!("\\x{{{:x}}}", u32::from(c)));
+        push_code(written, c);
     }
+}
+
+/// Writes a character as a number.
+pub(super) fn push_code(written: &mut String, c: char) {
+    // Writing to a `String` cannot fail.
+    let _ = write!(written, "\\x{{{:x}}}", u32::from(c));
+}
+
+pub(super) fn push_reference(written: &mut String, number: usize) {
+    let _ = write!(written, "(?:\\{number})");
 }

@@ -1,6 +1,6 @@
 //! Character sets and escaped characters.
 
-use super::parser::{Flags, Parsed, Parser};
+use super::parser::{Flags, Parsed, Parser, push_code};
 
 /// Returns a class such as `\d`, written for our engine.
 pub(super) fn class(c: char, ascii: bool) -> Option<String> {
@@ -103,11 +103,9 @@ pub(super) fn read(parser: &mut Parser, flags: Flags) -> Parsed<String> {
                 if from > to {
                     return Err(parser.error("bad character range"));
                 }
-                written.push_str(&format!(
-                    "\\x{{{:x}}}-\\x{{{:x}}}",
-                    u32::from(from),
-                    u32::from(to)
-                ));
+                push_code(&mut written, from);
+                written.push('-');
+                push_code(&mut written, to);
             }
             _ => return Err(parser.error("bad character range")),
         }
@@ -137,7 +135,7 @@ fn member(parser: &mut Parser, c: char, flags: Flags) -> Parsed<Member> {
 
 fn push(written: &mut String, member: &Member) {
     match member {
-        Member::Character(Some(c)) => written.push_str(&format!("\\x{{{:x}}}", u32::from(*c))),
+        Member::Character(Some(c)) => push_code(written, *c),
         Member::Character(None) => {}
         Member::Class(class) => written.push_str(class),
     }
