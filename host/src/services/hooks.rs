@@ -47,7 +47,12 @@ pub fn emit(setup: &Setup, event: &Event, cancelled: &AtomicBool) -> Result<()> 
 
 fn call(setup: &Setup, hook: &HookEntry, event: &Event, cancelled: &AtomicBool) -> Result<()> {
     let opened = setup.hook(hook)?;
-    let document = client::to_json(event)?;
+    let mut told = event.clone();
+    if hook.retry {
+        // A hook may answer differently if it will be called again.
+        told.fields.insert("retry".to_owned(), "1".to_owned());
+    }
+    let document = client::to_json(&told)?;
     let tries = if hook.retry { MOST_TRIES } else { 1 };
     let mut pause = FIRST_PAUSE;
     for number in 1..=tries {
