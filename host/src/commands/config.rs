@@ -85,7 +85,7 @@ fn finding(file: &str, it: &Diagnostic) -> Finding {
 /// each plugin's.
 fn findings(context: &Context) -> Result<Vec<Diagnostic>, Failure> {
     let setup = context.setup()?;
-    let mut found = config::check(setup.document(), &setup.claims());
+    let mut found = config::check_with(setup.document(), &setup.claims(), &setup.modes());
     match run_task(context, "check of the configuration", Task::Check, None)? {
         Done::Check(of_plugins) => {
             for diagnostic in of_plugins.into_iter().map(Diagnostic::from) {
@@ -110,7 +110,7 @@ fn findings(context: &Context) -> Result<Vec<Diagnostic>, Failure> {
 /// Sections of plugins are checked by their actions.
 pub(crate) fn refuse_errors(context: &Context) -> Result<(), Failure> {
     let setup = context.setup()?;
-    let found = config::check(setup.document(), &setup.claims());
+    let found = config::check_with(setup.document(), &setup.claims(), &setup.modes());
     let errors: Vec<&Diagnostic> = found.iter().filter(|it| it.is_error()).collect();
     if errors.is_empty() {
         return Ok(());

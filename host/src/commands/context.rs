@@ -140,10 +140,7 @@ pub(crate) struct Place<'a> {
 
 /// Reads a configuration and finds the plugins.
 pub(crate) fn load_setup(path: &Path, place: &Place<'_>) -> Result<Setup, Failure> {
-    let document = Document::load(path).map_err(|error| {
-        super::config::failure(None, error)
-            .hint("name the configuration with --config, or set HAYLOFT_CONFIG")
-    })?;
+    let document = Document::load(path).map_err(|error| super::config::failure(None, error))?;
     let registry = find_plugins(Some(&document), place);
     Ok(Setup::new(document, registry))
 }

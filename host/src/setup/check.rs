@@ -1,6 +1,6 @@
 //! Checks what belongs to plugins.
 
-use hayloft_plugin_api::Diagnostic;
+use hayloft_plugin_api::{Diagnostic, cedar::Names};
 
 use super::{
     Setup,
@@ -11,6 +11,14 @@ impl Setup {
     /// Returns the names of the sections that plugins claim.
     pub fn claims(&self) -> Vec<String> {
         self.registry.sections().map(|it| it.section.to_owned()).collect()
+    }
+
+    /// Returns the names that an archive, compress or encrypt mode may have.
+    pub fn modes(&self) -> Names {
+        Names::new(
+            self.openable("compressor", "compressors"),
+            self.openable("encryptor", "encryptors"),
+        )
     }
 
     /// Lets every plugin check its section. Everything that is wrong is

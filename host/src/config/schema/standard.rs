@@ -196,6 +196,8 @@ pub(super) const ELEMENTS: &[Element] = &[
     text("store/storage", "The name of a storage; with one, nothing about discs is needed")
         .repeatable()
         .ours(),
+    text("store/compressor", "A compressor that files go through on their way").ours(),
+    text("store/encryptor", "An encryptor that files go through on their way").ours(),
     path("store/source_dir", "The staging area; needed without a storage"),
     choice("store/media_type", MEDIA, "The kind of disc; needed without a storage"),
     choice("store/device_type", &["cdwriter", "dvdwriter"], "The kind of drive")
