@@ -139,25 +139,44 @@ fn named(op: Op) -> &'static str {
 
 /// Text that compresses well, and differs everywhere.
 pub(super) fn text(length: usize) -> Vec<u8> {
-    let line = |i: u32| format!("{i:07} the quick brown fox {}\n", i.wrapping_mul(2_654_435_761));
-    (0_u32..).flat_map(|i| line(i).into_bytes()).take(length).collect()
+    let mut text = Vec::with_capacity(length + 64);
+    for i in 0_u32.. {
+        if text.len() >= length {
+            break;
+        }
+        let line = format!("{i:07} the quick brown fox {}\n", i.wrapping_mul(2_654_435_761));
+        text.extend_from_slice(line.as_bytes());
+    }
+    text.truncate(length);
+    text
 }
 
 /// Long runs of the same byte.
 pub(super) fn runs(length: usize) -> Vec<u8> {
-    (0..length).map(|i| u8::try_from((i / 5000) % 256).unwrap_or(0)).collect()
+    const RUN: usize = 5000;
+    let mut runs = Vec::with_capacity(length + RUN);
+    for byte in (0..=u8::MAX).cycle() {
+        if runs.len() >= length {
+            break;
+        }
+        runs.resize(runs.len() + RUN, byte);
+    }
+    runs.truncate(length);
+    runs
 }
 
 /// Bytes that do not compress (xorshift64*, always the same).
 pub(super) fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let next = || {
+    let mut noise = Vec::with_capacity(length + 8);
+    while noise.len() < length {
         state ^= state >> 12;
         state ^= state << 25;
         state ^= state >> 27;
-        state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_be_bytes()
-    };
-    std::iter::repeat_with(next).flatten().take(length).collect()
+        noise.extend_from_slice(&state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_be_bytes());
+    }
+    noise.truncate(length);
+    noise
 }
 
 /// Compares without printing megabytes.

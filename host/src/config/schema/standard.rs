@@ -233,4 +233,6 @@ pub(super) const ELEMENTS: &[Element] = &[
     )
     .ours()
     .default("mtime"),
+    switch("purge/dir/unstored", "Whether days that are not stored or staged yet are removed too")
+        .ours(),
 ];
