@@ -67,22 +67,31 @@ package_of() {
     esac
 }
 
-# Sees to it that programs are there; `postgresql` means a whole server.
+# Sees to it that programs are there; `postgresql` means a whole server, whose
+# programs are then found before Debian's wrappers of them.
 need_programs() {
     local packages
     use_unpacked
     mapfile -t packages < <(missing_packages "$@")
-    [[ ${#packages[@]} -gt 0 ]] || return 0
+    if [[ ${#packages[@]} -gt 0 ]]; then
+        get_packages "${packages[@]}"
+        mapfile -t packages < <(missing_packages "$@")
+        [[ ${#packages[@]} -eq 0 ]] || die "still not there after installing: ${packages[*]}"
+    fi
+    if [[ " $* " == *' postgresql '* ]]; then
+        PATH=$(find_postgresql):$PATH
+    fi
+}
+
+get_packages() {
     command -v apt-get >/dev/null ||
-        die "these programs are needed, and there is no apt-get to install them: ${packages[*]}" \
+        die "these programs are needed, and there is no apt-get to install them: $*" \
             'install them in the way of your system, then run this again'
     if find_root; then
-        install_packages "${packages[@]}"
+        install_packages "$@"
     else
-        unpack_packages "${packages[@]}"
+        unpack_packages "$@"
     fi
-    mapfile -t packages < <(missing_packages "$@")
-    [[ ${#packages[@]} -eq 0 ]] || die "still not there after installing: ${packages[*]}"
 }
 
 install_packages() {
