@@ -17,13 +17,13 @@ use crate::{
 };
 
 /// Runs the program with these arguments, the first being its name.
-pub fn main(arguments: Vec<OsString>) -> ExitCode {
+pub fn main(arguments: &[OsString]) -> ExitCode {
     if arguments.get(1).is_some_and(|it| it == worker::COMMAND) {
         return commands::worker::run();
     }
-    let outcome = match Cli::try_parse_from_arguments(&arguments) {
+    let outcome = match Cli::try_parse_from_arguments(arguments) {
         Ok(Parsed::Own(cli)) => dispatch(&cli),
-        Ok(Parsed::Plugin(global)) => external::run(&global, &arguments),
+        Ok(Parsed::Plugin(global)) => external::run(&global, arguments),
         Err(Unparsed::Shown(code)) => return code,
         Err(Unparsed::Failed(failure)) => Err(failure),
     };
@@ -59,14 +59,14 @@ impl Cli {
                     Self::command().get_subcommands().any(|it| it.get_name() == name)
                 });
                 if !own {
-                    let global = GlobalArgs::from_arg_matches(&matches).map_err(show)?;
+                    let global = GlobalArgs::from_arg_matches(&matches).map_err(|e| show(&e))?;
                     return Ok(Parsed::Plugin(global));
                 }
-                let cli = Self::from_arg_matches(&matches).map_err(show)?;
+                let cli = Self::from_arg_matches(&matches).map_err(|e| show(&e))?;
                 Ok(Parsed::Own(Box::new(cli)))
             }
             Err(error) if lists_commands(&error) => Err(external::show_help(arguments)),
-            Err(error) => Err(show(error)),
+            Err(error) => Err(show(&error)),
         }
     }
 }
@@ -77,7 +77,7 @@ fn lists_commands(error: &clap::Error) -> bool {
     matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand)
 }
 
-fn show(error: clap::Error) -> Unparsed {
+fn show(error: &clap::Error) -> Unparsed {
     // Help goes to standard output, a usage error to standard error.
     drop(error.print());
     let code = u8::try_from(error.exit_code()).unwrap_or(Kind::Usage.code());

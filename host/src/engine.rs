@@ -4,9 +4,12 @@ mod plan;
 mod run;
 mod task;
 
-pub(crate) use self::task::{request, run_task};
 pub use self::{
     plan::{Step, plan},
-    run::{RunOptions, run},
-    task::{TaskEnd, attempt},
+    run::RunOptions,
+    task::TaskEnd,
+};
+pub(crate) use self::{
+    run::run,
+    task::{attempt, request, run_task},
 };

@@ -141,7 +141,8 @@ impl History {
         let mut names = Vec::new();
         for entry in entries {
             let name = entry?.file_name().into_string().unwrap_or_default();
-            if name.ends_with(".json") && !name.starts_with('.') {
+            if !name.starts_with('.') && Path::new(&name).extension().is_some_and(|it| it == "json")
+            {
                 names.push(name);
             }
         }

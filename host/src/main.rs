@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    hayloft::cli::main(std::env::args_os().collect())
+    hayloft::cli::main(&std::env::args_os().collect::<Vec<_>>())
 }

@@ -80,7 +80,7 @@ pub enum Command {
     },
     /// Print the completion script of a shell
     ///
-    /// For bash: hayloft completions bash > /etc/bash_completion.d/hayloft
+    /// For bash: `hayloft completions bash > /etc/bash_completion.d/hayloft`
     Completions {
         /// The shell
         shell: clap_complete::Shell,

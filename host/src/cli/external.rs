@@ -69,7 +69,7 @@ pub(super) fn show_help(arguments: &[OsString]) -> Unparsed {
         }
     }
     match command.try_get_matches_from(arguments) {
-        Err(error) => show(error),
+        Err(error) => show(&error),
         Ok(_) => Unparsed::Failed(Failure::new(Kind::Usage, "no command was given")),
     }
 }

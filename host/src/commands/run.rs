@@ -73,7 +73,6 @@ fn lock(working_dir: &std::path::Path, args: &RunArgs, context: &Context) -> Res
     })
 }
 
-#[expect(clippy::print_stdout, reason = "the result of the command")]
 fn show_action(action: &ActionRecord) {
     let took = format!("{:.1} s", action.seconds);
     let summary = match &action.error {
@@ -99,7 +98,6 @@ fn complain(context: &Context, action: &ActionRecord) {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the result of the command")]
 fn show_end(record: &RunRecord) {
     let count = |status| record.actions.iter().filter(|it| it.status == status).count();
     let failed = count(Status::Failed) + count(Status::Skipped);

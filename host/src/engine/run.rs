@@ -37,7 +37,7 @@ pub struct RunOptions {
 /// # Errors
 ///
 /// If workers cannot be started, or the configuration's options are wrong.
-pub fn run(
+pub(crate) fn run(
     context: &Context,
     setup: &Setup,
     steps: &[Step],

@@ -31,7 +31,7 @@ pub enum TaskEnd {
 /// # Errors
 ///
 /// If no worker can be started.
-pub fn attempt(
+pub(crate) fn attempt(
     context: &Context,
     what: &str,
     task: Task,

@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn rubbish_of_dead_processes_is_swept_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
-        let old = SystemTime::now() - Duration::from_secs(60);
+        let old = SystemTime::now() - Duration::from_mins(1);
         let mut held = Vec::new();
         for name in [".hayloft-7-0-a", ".hayloft-8-0-held", ".hayloft-lock", "data"] {
             let file = File::create(dir.path().join(name)).unwrap();
