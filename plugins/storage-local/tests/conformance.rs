@@ -1,5 +1,4 @@
 //! The suite that every plugin must pass.
-#![expect(clippy::unwrap_used, reason = "this is a test")]
 
 use hayloft_plugin_api::conformance;
 
