@@ -11,8 +11,8 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use crate::error::{Error, ErrorKind, Result};
 use super::{Codec, Op, Step};
+use crate::error::{Error, ErrorKind, Result};
 
 /// How [`from_blocks`] cuts a stream and spreads the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
