@@ -3,7 +3,7 @@
 mod relevant;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     io::Read,
 };
 
@@ -38,6 +38,8 @@ pub(crate) struct Archives<'a> {
     pub(crate) loaded: Vec<Index>,
     pub(crate) copies: Vec<&'a Copy>,
     by_copy: HashMap<usize, usize>,
+    /// What newer archives have further names of, besides what is wanted.
+    led_to: HashSet<Vec<u8>>,
 }
 
 /// The state of a day.
@@ -75,6 +77,7 @@ impl<'a> Archives<'a> {
             loaded: Vec::new(),
             copies: Vec::new(),
             by_copy: HashMap::new(),
+            led_to: HashSet::new(),
         }
     }
 
@@ -206,7 +209,12 @@ impl<'a> Archives<'a> {
         let mut index =
             Index::read(stream, &mut || !host.cancelled()).map_err(|e| self.broken(copy, e))?;
         let wanted = self.wanted;
-        index.keep(|path| wanted.iter().any(|it| is_within(path, it) || is_within(it, path)));
+        let led_to = &self.led_to;
+        index.keep(|path| {
+            led_to.contains(path)
+                || wanted.iter().any(|it| is_within(path, it) || is_within(it, path))
+        });
+        self.led_to.extend(index.led_to().map(<[u8]>::to_vec));
         let place = self.loaded.len();
         self.loaded.push(index);
         self.copies.push(copy);

@@ -6,6 +6,7 @@
 //! short, so the memory needed does not grow with the tree.
 
 mod buffers;
+mod directories;
 mod packer;
 mod report;
 
@@ -21,11 +22,12 @@ use thiserror::Error;
 pub use self::report::{Counts, Report};
 use self::{
     buffers::{Buffers, Filled},
+    directories::Directories,
     packer::Packer,
 };
 use crate::{
     archive::Facts,
-    state::StateWriter,
+    state::{StateTotals, StateWriter},
     walk::{Base, Found, Rules, Start, WalkError, walk},
 };
 
@@ -119,6 +121,41 @@ pub fn pack<S: Write + Send>(
             (Ok(anything), Ok(packed)) => Ok(anything.then_some(packed)),
         }
     })
+}
+
+/// Tells whether a tree is exactly as it was when a state was written, whose
+/// totals are given and which is the source's base.
+///
+/// # Errors
+///
+/// [`WalkError`] if the tree cannot be walked at all.
+pub fn is_unchanged(
+    start: Start<'_>,
+    rules: Rules<'_>,
+    mut base: Base,
+    totals: StateTotals,
+) -> Result<bool, WalkError> {
+    let mut directories = Directories::default();
+    let mut files = 0;
+    let walked = walk(start, rules, &mut base, &mut |found| match found {
+        Found::Directory { entry, unchanged, .. } => {
+            files += unchanged.len() as u64;
+            if let Some(entry) = entry {
+                directories.add(&entry);
+            }
+            true
+        }
+        Found::Changed(_) => false,
+        Found::Problem(problem) => !problem.trouble.is_warning(),
+    });
+    match walked {
+        Err(WalkError::Stopped) => Ok(false),
+        Err(e) => Err(e),
+        Ok(anything) => {
+            let now = StateTotals { files, directories: directories.finish() };
+            Ok(anything && now == totals)
+        }
+    }
 }
 
 fn write(

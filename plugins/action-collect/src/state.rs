@@ -6,6 +6,6 @@ mod record;
 
 pub use self::{
     cedar_digest::{CedarDigest, read_cedar_digest},
-    file::{Directory, StateError, StateHeader, StateReader, StateWriter, path_order},
+    file::{Directory, StateError, StateHeader, StateReader, StateTotals, StateWriter, path_order},
     record::Record,
 };

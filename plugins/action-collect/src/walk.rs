@@ -17,7 +17,7 @@ mod walker;
 use std::fs::File;
 
 pub use self::{
-    base::Base,
+    base::{Base, ReadSeek},
     problem::{Problem, Trouble},
     walker::{Start, WalkError, walk},
 };
@@ -83,8 +83,6 @@ pub struct Changed {
     pub record: Record,
     /// Its content.
     pub content: Content,
-    /// Whether it has further names (hard links).
-    pub has_other_names: bool,
 }
 
 /// The content of a file.

@@ -44,7 +44,8 @@ pub enum Kind {
     Directory,
     /// A symbolic link, with its text.
     Symlink(Vec<u8>),
-    /// Another name of an earlier member of the same archive, with its path.
+    /// Another name of an earlier member of the same archive, with its path;
+    /// or of an unchanged file that is in an archive before an increment.
     HardLink(Vec<u8>),
     /// A named pipe.
     Fifo,

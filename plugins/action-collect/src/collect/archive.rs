@@ -10,14 +10,15 @@ use sha2::{Digest, Sha256};
 use super::{
     item_error,
     items::Unit,
-    memory::{Known, Memory},
+    memory::{Known, Memory, Waiting},
     summary::Made,
 };
 use crate::{
-    archive::{CEDAR, Coverage, Facts},
+    archive::{CEDAR, Coverage, Facts, Reader},
     hex::hexadecimal,
-    pack::{PackError, Packed, Source, pack},
+    pack::{PackError, Packed, Source, is_unchanged, pack},
     shown::shown,
+    sources::plain,
     state::{StateHeader, StateWriter},
     walk::Base,
 };
@@ -40,7 +41,14 @@ impl Archiver<'_> {
         let mut warnings = Vec::new();
         let memory = Memory::new(self.working_dir, &unit.base_name);
         let known = if unit.is_incremental() {
-            memory.settle(&target, self.staged)?;
+            let today = self.request.now.day_path();
+            let waiting = memory.settle(&target, self.staged, &today, &mut warnings)?;
+            if let Some(waiting) = waiting
+                && let Some(files) = self.still_good(unit, &target, waiting)?
+            {
+                tracing::info!("{} is unchanged, {} stays", shown(&unit.path), target.display());
+                return Ok(Made::Kept { files });
+            }
             if self.request.full || self.request.start_of_week {
                 Known::nothing()
             } else {
@@ -73,6 +81,32 @@ impl Archiver<'_> {
         state.map(Output::commit).transpose()?;
         tracing::info!("collected {} into {}", shown(&unit.path), target.display());
         Ok(Made::Archive { report, bytes, warnings })
+    }
+
+    /// Tells whether the archive that is there already has everything as it
+    /// is now, and how many files that are.
+    fn still_good(&self, unit: &Unit<'_>, target: &Path, waiting: Waiting) -> Result<Option<u64>> {
+        let header = waiting.header().clone();
+        let full = header.id == header.full;
+        let made_of_this =
+            header.archive == unit.archive && self.id_of(unit, target) == Some(header.id);
+        if self.request.full || self.request.start_of_week && !full || !made_of_this {
+            return Ok(None);
+        }
+        let totals = waiting.totals();
+        let base = Base::of_state(waiting, unit.item.effective.dereference)?;
+        let same = unit.with_rules(|rules| is_unchanged(unit.start(), rules, base, totals));
+        let same = same.map_err(|e| item_error(&unit.path, e.into()))?;
+        Ok(same.then_some(totals.files))
+    }
+
+    /// Reads which archive it is, from its beginning.
+    fn id_of(&self, unit: &Unit<'_>, target: &Path) -> Option<String> {
+        let file = std::fs::File::open(target).ok()?;
+        let plain = plain(self.host, &unit.archive, Box::new(file)).ok()?;
+        let mut reader = Reader::new(plain);
+        reader.next_entry().ok()?;
+        reader.facts().map(|it| it.id.clone())
     }
 
     fn pack(

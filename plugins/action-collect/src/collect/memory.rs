@@ -12,8 +12,8 @@ use hayloft_plugin_api::{Error, Result};
 use super::sync_directory;
 use crate::{
     shown::shown,
-    state::{StateReader, read_cedar_digest},
-    walk::Base,
+    state::{StateHeader, StateReader, read_cedar_digest},
+    walk::{Base, ReadSeek},
 };
 
 /// Cedar Backup's digests of more than this are not read.
@@ -39,6 +39,9 @@ pub(super) struct Known {
     pub(super) archive: Option<(String, String)>,
 }
 
+/// A state whose archive is in the collect directory.
+pub(super) type Waiting = StateReader<Box<dyn ReadSeek>>;
+
 impl Known {
     pub(super) fn nothing() -> Self {
         Self { base: Base::Nothing, archive: None }
@@ -62,14 +65,26 @@ impl Memory {
 
     /// Takes over what is waiting, if its archive is safe: it was staged, or
     /// somebody has taken it away. Otherwise the archive is about to be
-    /// replaced, and what is in it must be in the new one too.
-    pub(super) fn settle(&self, archive: &Path, staged: bool) -> Result<()> {
-        if !self.pending.exists() || !staged && archive.exists() {
-            return Ok(());
+    /// replaced, and what is in it must be in the new one too. An archive of
+    /// today is never safe: the next one is staged in its place.
+    ///
+    /// Returns what is still waiting.
+    pub(super) fn settle(
+        &self,
+        archive: &Path,
+        staged: bool,
+        today: &str,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Waiting>> {
+        let Some(waiting) = open_state(&self.pending, warnings)? else { return Ok(None) };
+        let safe = staged || !archive.exists();
+        if !safe || waiting.header().day == today {
+            return Ok(archive.exists().then_some(waiting));
         }
         let renamed = fs::rename(&self.pending, &self.base);
         renamed.map_err(|e| error(e, "cannot rename", &self.pending))?;
-        sync_directory(&self.working_dir)
+        sync_directory(&self.working_dir)?;
+        Ok(None)
     }
 
     /// Forgets what is waiting, because its archive is being replaced.
@@ -84,23 +99,17 @@ impl Memory {
     /// Reads what to compare with. State that is damaged is as good as none,
     /// but somebody should know.
     pub(super) fn load(&self, in_memory: bool, warnings: &mut Vec<String>) -> Result<Known> {
-        let file = match File::open(&self.base) {
-            Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return self.load_digests(warnings),
-            Err(e) => return Err(error(e, "cannot read", &self.base)),
-        };
-        let opened = StateReader::open(Box::new(file) as Box<_>).and_then(|reader| {
-            let header = reader.header().clone();
-            Ok((Base::of_state(reader, in_memory)?, header))
-        });
-        match opened {
-            Ok((base, header)) => Ok(Known { base, archive: Some((header.id, header.full)) }),
-            Err(e) => {
-                let path = self.base.display();
-                warnings.push(format!("{path} cannot be used, so everything is collected: {e}"));
+        let Some(state) = open_state(&self.base, warnings)? else {
+            return if self.base.exists() {
                 Ok(Known::nothing())
-            }
-        }
+            } else {
+                self.load_digests(warnings)
+            };
+        };
+        let StateHeader { id, full, .. } = state.header().clone();
+        let base = Base::of_state(state, in_memory)
+            .map_err(|e| Error::from(e).context(format!("cannot read {}", self.base.display())))?;
+        Ok(Known { base, archive: Some((id, full)) })
     }
 
     /// Reads what Cedar Backup left, on the first run after it.
@@ -123,6 +132,22 @@ impl Memory {
             },
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Known::nothing()),
             Err(e) => Err(error(e, "cannot read", path)),
+        }
+    }
+}
+
+fn open_state(path: &Path, warnings: &mut Vec<String>) -> Result<Option<Waiting>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(error(e, "cannot read", path)),
+    };
+    match StateReader::open(Box::new(file) as Box<_>) {
+        Ok(state) => Ok(Some(state)),
+        Err(e) => {
+            let path = path.display();
+            warnings.push(format!("{path} cannot be used, so everything is collected: {e}"));
+            Ok(None)
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::{pack::Report, sizes::size};
 #[derive(Debug, Default)]
 pub(super) struct Summary {
     archives: u64,
+    kept: u64,
     files: u64,
     directories: u64,
     unchanged: u64,
@@ -26,6 +27,11 @@ pub(super) struct Summary {
 pub(super) enum Made {
     /// The root is left out.
     Nothing,
+    /// The archive that is there already has everything as it is.
+    Kept {
+        /// How many files are in it, and in those that it builds on.
+        files: u64,
+    },
     /// An archive of that many bytes.
     Archive {
         /// What is in it.
@@ -39,7 +45,15 @@ pub(super) enum Made {
 
 impl Summary {
     pub(super) fn add(&mut self, made: Made) {
-        let Made::Archive { report, bytes, warnings } = made else { return };
+        let (report, bytes, warnings) = match made {
+            Made::Nothing => return,
+            Made::Kept { files } => {
+                self.kept += 1;
+                self.unchanged += files;
+                return;
+            }
+            Made::Archive { report, bytes, warnings } => (report, bytes, warnings),
+        };
         let counts = report.counts;
         self.archives += 1;
         self.archived += bytes;
@@ -69,8 +83,12 @@ impl Summary {
         if self.unchanged > 0 {
             let _ = write!(text, "; {} files unchanged", self.unchanged);
         }
+        if self.kept > 0 {
+            let _ = write!(text, "; {} archives stay as they are", self.kept);
+        }
         let mut outcome = Outcome::new(text)
             .value("archives", self.archives)
+            .value("kept", self.kept)
             .value("files", self.files)
             .value("directories", self.directories)
             .value("unchanged", self.unchanged)

@@ -166,7 +166,9 @@ pub(super) fn versions(
     days.dedup();
     let mut versions: Vec<Version> = Vec::new();
     let mut there = false;
-    for day in days {
+    // From the newest to the oldest: newer archives say what is needed of
+    // older ones.
+    for day in days.into_iter().rev() {
         let state = match archives.state(day) {
             Ok(state) => state,
             Err(e) => {
@@ -180,11 +182,12 @@ pub(super) fn versions(
         };
         let entry = Entry { listing: None, ..content(archives, *place).clone() };
         match versions.last_mut() {
-            Some(last) if there && last.entry == entry => last.last = day,
+            Some(version) if there && version.entry == entry => version.first = day,
             _ => versions.push(Version { first: day, last: day, entry }),
         }
         there = true;
     }
+    versions.reverse();
     if versions.is_empty() {
         let message = format!("{} is in no backup", absolute(&path));
         return Err(Error::new(ErrorKind::NOT_FOUND, message));

@@ -1,6 +1,9 @@
 //! The command `restore`.
 
-use std::path::Path;
+use std::{
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
 
 use hayloft_plugin_api::{
     Argument, Arguments, Command, CommandSpec, Error, ErrorKind, Host, Request, Result,
@@ -17,7 +20,7 @@ use crate::{
     archive::ArchiveError,
     days::{Archives, DayState},
     restore::{Conflict, ExtractError, Extracted, Extraction, Plan, extract, outermost, plan},
-    shown::absolute,
+    shown::{absolute, shown},
     sizes::size,
     sources::{Catalogue, Day},
 };
@@ -143,7 +146,7 @@ impl Job<'_> {
         all.sort_by_key(|it| (it.target, it.path));
         for it in &all {
             let top = targets.names[it.target].display().to_string();
-            let path = crate::shown::shown(it.path);
+            let path = shown(it.path);
             self.host.print(format!("{}/{path}\n", top.trim_end_matches('/')))?;
         }
         let files = plan.files().count();
@@ -179,16 +182,29 @@ impl Job<'_> {
             open: &mut open,
             going_on: &mut going_on,
         };
-        extract(plan, extraction).map_err(|e| self.error(e))
+        extract(plan, extraction).map_err(|e| self.error(e, &targets.names))
     }
 
-    fn error(&self, error: ExtractError) -> Error {
+    fn error(&self, error: ExtractError, targets: &[PathBuf]) -> Error {
         let name = |archive: usize| self.catalogue.describe(self.archives.copies[archive]);
-        let text = error.to_string();
+        let full = |target: usize, path: &[u8]| {
+            let path = targets[target].join(std::ffi::OsStr::from_bytes(path));
+            shown(path.as_os_str().as_bytes())
+        };
         match error {
-            ExtractError::Exists { .. } => Error::new(ErrorKind::ALREADY_EXISTS, text)
-                .hint("nothing was written; --overwrite replaces what is there"),
-            ExtractError::Write { source, .. } => Error::from(source).context(text),
+            ExtractError::Exists { target, first, count } => {
+                let more = match count - 1 {
+                    0 => String::new(),
+                    1 => ", and one file more".to_owned(),
+                    more => format!(", and {more} files more"),
+                };
+                let message = format!("{} is there already{more}", full(target, &first));
+                Error::new(ErrorKind::ALREADY_EXISTS, message)
+                    .hint("nothing was written; --overwrite replaces what is there")
+            }
+            ExtractError::Write { target, path, source } => {
+                Error::from(source).context(format!("cannot restore {}", full(target, &path)))
+            }
             ExtractError::Archive { archive, source: ArchiveError::Read(e) } => {
                 Error::from(e).context(format!("cannot read {}", name(archive)))
             }

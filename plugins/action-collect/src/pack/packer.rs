@@ -7,11 +7,11 @@ use std::{
     os::unix::fs::FileExt,
 };
 
-use super::{Buffers, PackError, Packed, Report};
+use super::{Buffers, PackError, Packed, Report, directories::Directories};
 use crate::{
     archive::{END, Entry, Facts, Kind, Segment, header, padding},
     state::{Record, StateError, StateWriter},
-    walk::{Changed, Content, Found, Problem, Trouble},
+    walk::{Changed, Content, Found, Problem, Trouble, paths::join},
 };
 
 pub(super) struct Packer<S> {
@@ -22,6 +22,7 @@ pub(super) struct Packer<S> {
     /// The member that has a file's content, and whether it has all of it,
     /// for files with several names.
     names: HashMap<(u64, u64), (Vec<u8>, bool)>,
+    directories: Directories,
     report: Report,
     scratch: Vec<u8>,
 }
@@ -33,6 +34,7 @@ impl<S: Write> Packer<S> {
             state,
             directory: (Vec::new(), Vec::new()),
             names: HashMap::new(),
+            directories: Directories::default(),
             report: Report::default(),
             scratch: Vec::new(),
         }
@@ -47,9 +49,17 @@ impl<S: Write> Packer<S> {
             Found::Directory { path, entry, unchanged } => {
                 self.remember()?;
                 self.report.counts.unchanged += unchanged.len() as u64;
+                // A new name of an unchanged file is a link to where that is.
+                for it in unchanged.iter().filter(|it| it.has_other_names) {
+                    let name = || (join(&path, &it.name), true);
+                    self.names.entry((it.dev, it.ino)).or_insert_with(name);
+                }
                 self.directory = (path, unchanged);
                 if let Some(entry) = entry {
                     self.report.counts.directories += 1;
+                    if self.state.is_some() {
+                        self.directories.add(&entry);
+                    }
                     self.header(&entry)?;
                 }
                 Ok(())
@@ -66,7 +76,9 @@ impl<S: Write> Packer<S> {
         self.remember()?;
         self.buffers.put(&END)?;
         self.buffers.finish()?;
-        let state = self.state.map(StateWriter::finish).transpose().map_err(state_error)?;
+        let directories = self.directories.finish();
+        let state = self.state.map(|it| it.finish(directories));
+        let state = state.transpose().map_err(state_error)?;
         Ok(Packed { report: self.report, state })
     }
 
@@ -87,7 +99,8 @@ impl<S: Write> Packer<S> {
     }
 
     fn changed(&mut self, changed: Changed) -> Result<(), PackError> {
-        let Changed { mut entry, record, content, has_other_names } = changed;
+        let Changed { mut entry, record, content } = changed;
+        let has_other_names = record.has_other_names;
         self.report.counts.stored += 1;
         let id = (record.dev, record.ino);
         if has_other_names && let Some((first, whole)) = self.names.get(&id) {

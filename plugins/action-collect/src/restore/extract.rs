@@ -37,6 +37,8 @@ pub enum ExtractError {
     /// Files are there already.
     #[error("{} is there already{}", shown(first), more(*count))]
     Exists {
+        /// Which target it is in.
+        target: usize,
         /// One of them, below its target.
         first: Vec<u8>,
         /// How many there are.
@@ -45,6 +47,8 @@ pub enum ExtractError {
     /// A file cannot be written.
     #[error("cannot restore {}", shown(path))]
     Write {
+        /// Which target it is in.
+        target: usize,
         /// Its path below the target.
         path: Vec<u8>,
         /// What the system says.
@@ -139,9 +143,12 @@ pub fn extract(plan: &Plan<'_>, how: Extraction<'_>) -> Result<Extracted, Extrac
         work.contents(plan, archive, input, going_on)?;
     }
     work.finish_directories(plan, &made)?;
-    for target in work.targets.iter() {
-        syncfs(target.top())
-            .map_err(|e| ExtractError::Write { path: Vec::new(), source: e.into() })?;
+    for (target, directory) in work.targets.iter().enumerate() {
+        syncfs(directory.top()).map_err(|e| ExtractError::Write {
+            target,
+            path: Vec::new(),
+            source: e.into(),
+        })?;
     }
     work.done.owners_kept = work.skipped.owners;
     work.done.attributes_refused = work.skipped.attributes;
@@ -149,7 +156,7 @@ pub fn extract(plan: &Plan<'_>, how: Extraction<'_>) -> Result<Extracted, Extrac
 }
 
 fn write_error(planned: &Planned<'_>, source: io::Error) -> ExtractError {
-    ExtractError::Write { path: planned.path.to_vec(), source }
+    ExtractError::Write { target: planned.target, path: planned.path.to_vec(), source }
 }
 
 struct Work<'a> {
@@ -182,13 +189,15 @@ impl Work<'_> {
             };
             let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
             if !(directory && is_directory) {
-                existing.push(planned.path);
+                existing.push(planned);
             }
         }
         match existing.first() {
-            Some(first) => {
-                Err(ExtractError::Exists { first: first.to_vec(), count: existing.len() })
-            }
+            Some(first) => Err(ExtractError::Exists {
+                target: first.target,
+                first: first.path.to_vec(),
+                count: existing.len(),
+            }),
             None => Ok(()),
         }
     }

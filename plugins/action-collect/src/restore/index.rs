@@ -57,8 +57,7 @@ impl Index {
         let number = self.next;
         self.next += 1;
         let content = match &entry.kind {
-            // A link without a target has no content; that shows when it is
-            // wanted, and damages nothing else.
+            // One without a target leads into an older archive.
             Kind::HardLink(target) => {
                 self.by_path.get(target).map_or(number, |it| self.members[it].content)
             }
@@ -78,6 +77,21 @@ impl Index {
     pub fn iter(&self) -> impl Iterator<Item = (usize, &Member)> {
         let all = self.members.iter().map(|(number, member)| (*number, member));
         all.filter(|it| self.find(&it.1.entry.path) == Some(it.0))
+    }
+
+    /// Returns where a member leads that is another name of a file in an older
+    /// archive.
+    pub fn leads_to(&self, number: usize) -> Option<&[u8]> {
+        let member = self.members.get(&number)?;
+        match &self.members.get(&member.content)?.entry.kind {
+            Kind::HardLink(target) => Some(target),
+            _ => None,
+        }
+    }
+
+    /// Returns everything that members lead to in older archives.
+    pub fn led_to(&self) -> impl Iterator<Item = &[u8]> {
+        self.members.keys().filter_map(|it| self.leads_to(*it))
     }
 
     /// Forgets the members that nobody will ask for; what a kept hard link

@@ -55,7 +55,12 @@ impl Tree {
         let mut tree = Self::default();
         let index = &archives[newest];
         for (member, Member { entry, .. }) in index.iter() {
-            tree.places.insert(entry.path.clone(), Place { archive: newest, member });
+            let path = entry.path.clone();
+            let place = Place { archive: newest, member };
+            match settled(archives, older, place) {
+                Some(place) => drop(tree.places.insert(path, place)),
+                None => tree.lost.push(Lost { path, unread: false }),
+            }
             for (name, presence) in entry.listing.iter().flat_map(|it| &it.names) {
                 let path = join(&entry.path, name);
                 match presence {
@@ -104,11 +109,22 @@ impl Tree {
 }
 
 fn find_older(archives: &[Index], older: &[usize], path: &[u8]) -> Option<Place> {
-    older.iter().find_map(|&archive| {
+    older.iter().enumerate().find_map(|(at, &archive)| {
         let member = archives[archive].find(path)?;
         let kind = &archives[archive].members[&member].entry.kind;
-        (*kind != Kind::Directory).then_some(Place { archive, member })
+        if *kind == Kind::Directory {
+            return None;
+        }
+        settled(archives, &older[at + 1..], Place { archive, member })
     })
+}
+
+/// Follows a name of a file that is in an older archive to where that is.
+fn settled(archives: &[Index], older: &[usize], place: Place) -> Option<Place> {
+    match archives[place.archive].leads_to(place.member) {
+        Some(target) => find_older(archives, older, target),
+        None => Some(place),
+    }
 }
 
 #[cfg(test)]
@@ -132,7 +148,9 @@ mod tests {
 
     fn index(entries: Vec<Entry>) -> Index {
         let mut index = Index::default();
-        entries.into_iter().for_each(|it| index.add(it));
+        for it in entries {
+            index.add(it);
+        }
         index
     }
 
@@ -172,6 +190,25 @@ mod tests {
         let third = index(vec![directory("d", &[("a", Presence::Unchanged)])]);
         let tree = Tree::of_chain(&[third, second, full], &[0, 1, 2]);
         assert_eq!(shown(&tree), ["d@0", "d/a@1"]);
+    }
+
+    #[test]
+    fn a_new_name_of_an_unchanged_file_leads_to_it() {
+        let full = index(vec![directory("d", &[("a", Presence::Stored)]), file("d/a")]);
+        let link = |path: &str, to: &str| Entry {
+            path: path.into(),
+            kind: Kind::HardLink(to.into()),
+            ..Entry::default()
+        };
+        let names = [("a", Presence::Unchanged), ("b", Presence::Stored)];
+        let second = index(vec![directory("d", &names), link("d/b", "d/a")]);
+        let names = [("b", Presence::Unchanged), ("c", Presence::Stored)];
+        let third = index(vec![directory("d", &names), link("d/c", "d/b")]);
+        let archives = [third, second, full];
+        let tree = Tree::of_chain(&archives, &[0, 1, 2]);
+        assert_eq!(shown(&tree), ["d@0", "d/b@2", "d/c@2"]);
+        let tree = Tree::of_chain(&archives, &[0, 1]);
+        assert_eq!(tree.lost.len(), 2);
     }
 
     #[test]

@@ -17,6 +17,8 @@ use super::record::{Record, number};
 
 const MAGIC: &[u8] = b"hayloft collect state 1\n";
 const CHECKSUM: u64 = 32;
+/// The number of files, and the digest of the directories.
+const TOTALS: usize = 8 + 32;
 /// Longer names are not possible.
 const LONGEST_NAME: u64 = 1 << 16;
 const LONGEST_PATH: u64 = 1 << 24;
@@ -49,6 +51,16 @@ pub struct StateHeader {
     pub root: String,
 }
 
+/// What a state file has in all. Two runs with the same totals, and without a
+/// changed file, found the same tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StateTotals {
+    /// How many files are remembered.
+    pub files: u64,
+    /// A digest of everything about the directories.
+    pub directories: [u8; 32],
+}
+
 /// The order in which directories are walked: name by name.
 pub fn path_order(a: &[u8], b: &[u8]) -> Ordering {
     a.split(|&b| b == b'/').cmp(b.split(|&b| b == b'/'))
@@ -63,6 +75,7 @@ pub struct StateWriter<W> {
     inner: W,
     hash: Sha256,
     buffer: Vec<u8>,
+    files: u64,
 }
 
 impl<W: Write> StateWriter<W> {
@@ -72,7 +85,7 @@ impl<W: Write> StateWriter<W> {
     ///
     /// [`StateError::Io`] if `inner` fails.
     pub fn new(inner: W, header: &StateHeader) -> Result<Self, StateError> {
-        let mut writer = Self { inner, hash: Sha256::new(), buffer: MAGIC.to_vec() };
+        let mut writer = Self { inner, hash: Sha256::new(), buffer: MAGIC.to_vec(), files: 0 };
         let header = serde_json::to_vec(header).map_err(io::Error::from)?;
         number(&mut writer.buffer, header.len() as u64);
         writer.buffer.extend_from_slice(&header);
@@ -92,6 +105,7 @@ impl<W: Write> StateWriter<W> {
         files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         number(&mut self.buffer, path.len() as u64 + 1);
         self.buffer.extend_from_slice(path);
+        self.files += files.len() as u64;
         number(&mut self.buffer, files.len() as u64);
         for file in files {
             file.encode(&mut self.buffer);
@@ -109,13 +123,16 @@ impl<W: Write> StateWriter<W> {
         Ok(())
     }
 
-    /// Ends the file and returns what it was written into.
+    /// Ends the file, with the digest of the directories, and returns what it
+    /// was written into.
     ///
     /// # Errors
     ///
     /// [`StateError::Io`] if `inner` fails.
-    pub fn finish(mut self) -> Result<W, StateError> {
+    pub fn finish(mut self, directories: [u8; 32]) -> Result<W, StateError> {
         number(&mut self.buffer, 0);
+        self.buffer.extend_from_slice(&self.files.to_le_bytes());
+        self.buffer.extend_from_slice(&directories);
         self.flush()?;
         self.inner.write_all(&self.hash.finalize())?;
         Ok(self.inner)
@@ -127,6 +144,7 @@ impl<W: Write> StateWriter<W> {
 pub struct StateReader<R> {
     inner: BufReader<R>,
     header: StateHeader,
+    totals: StateTotals,
     next: Option<Directory>,
 }
 
@@ -153,8 +171,16 @@ impl<R: Read + Seek> StateReader<R> {
         if expected != hash.finalize().as_slice() {
             return Err(StateError::Damaged);
         }
+        inner.seek(SeekFrom::Start(content.saturating_sub(TOTALS as u64)))?;
+        let mut totals = [0; TOTALS];
+        inner.read_exact(&mut totals)?;
         inner.rewind()?;
-        Self::parse(inner)
+        let mut reader = Self::parse(inner)?;
+        if let Some((files, directories)) = totals.split_first_chunk::<8>() {
+            reader.totals.files = u64::from_le_bytes(*files);
+            reader.totals.directories.copy_from_slice(directories);
+        }
+        Ok(reader)
     }
 
     fn parse(inner: R) -> Result<Self, StateError> {
@@ -165,7 +191,8 @@ impl<R: Read + Seek> StateReader<R> {
         let length = read_number(&mut inner)?.ok_or(StateError::Damaged)?;
         let header = bytes(&mut inner, length.min(LONGEST_PATH))?;
         let header = serde_json::from_slice(&header).map_err(|_| StateError::Damaged)?;
-        let mut reader = Self { inner, header, next: None };
+        let totals = StateTotals::default();
+        let mut reader = Self { inner, header, totals, next: None };
         reader.next = reader.block()?;
         Ok(reader)
     }
@@ -173,6 +200,11 @@ impl<R: Read + Seek> StateReader<R> {
     /// Returns what the file says about its archive.
     pub fn header(&self) -> &StateHeader {
         &self.header
+    }
+
+    /// Returns what there is in all.
+    pub fn totals(&self) -> StateTotals {
+        self.totals
     }
 
     /// Returns the files of a directory, sorted by name. Directories must be
@@ -268,13 +300,13 @@ mod tests {
     prop_compose! {
         fn record()(
             name in vec(any::<u8>(), 0..20),
-            (mode, size, racy) in any::<(u32, u64, bool)>(),
+            (mode, size, racy, has_other_names) in any::<(u32, u64, bool, bool)>(),
             (mtime, ctime) in any::<((i64, u32), (i64, u32))>(),
             (ino, dev, uid, gid, rdev) in any::<(u64, u64, u32, u32, u64)>(),
         ) -> Record {
             let time = |(seconds, nanoseconds)| Time { seconds, nanoseconds };
             Record {
-                name, mode, size, racy, ino, dev, uid, gid, rdev,
+                name, mode, size, racy, has_other_names, ino, dev, uid, gid, rdev,
                 mtime: time(mtime),
                 ctime: time(ctime),
             }
@@ -287,7 +319,7 @@ mod tests {
         for (path, files) in directories {
             writer.directory(path.as_bytes(), &mut files.clone()).unwrap();
         }
-        (header, writer.finish().unwrap())
+        (header, writer.finish([7; 32]).unwrap())
     }
 
     proptest! {
@@ -298,6 +330,9 @@ mod tests {
             let (header, bytes) = written(&directories);
             let mut reader = StateReader::open(Cursor::new(&bytes)).unwrap();
             prop_assert_eq!(reader.header(), &header);
+            let files = directories.values().map(Vec::len).sum::<usize>() as u64;
+            let totals = StateTotals { files, directories: [7; 32] };
+            prop_assert_eq!(reader.totals(), totals);
             for (path, files) in &directories {
                 let mut files = files.clone();
                 files.sort_unstable_by(|a, b| a.name.cmp(&b.name));

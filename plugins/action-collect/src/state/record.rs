@@ -32,6 +32,8 @@ pub struct Record {
     /// Whether it changed so shortly before it was looked at that another
     /// change may have left the same times. It then counts as changed.
     pub racy: bool,
+    /// Whether it has further names (hard links).
+    pub has_other_names: bool,
 }
 
 impl Record {
@@ -40,14 +42,15 @@ impl Record {
     pub fn is_unchanged(&self, now: &Self) -> bool {
         // `now` may be young: what counts is whether the old one can be trusted.
         !self.racy
-            && Self { racy: false, name: Vec::new(), ..self.clone() }
-                == Self { racy: false, name: Vec::new(), ..now.clone() }
+            && Self { racy: false, has_other_names: false, name: Vec::new(), ..self.clone() }
+                == Self { racy: false, has_other_names: false, name: Vec::new(), ..now.clone() }
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         number(out, self.name.len() as u64);
         out.extend_from_slice(&self.name);
-        number(out, u64::from(self.mode) << 1 | u64::from(self.racy));
+        let flags = u64::from(self.has_other_names) << 1 | u64::from(self.racy);
+        number(out, u64::from(self.mode) << 2 | flags);
         number(out, self.size);
         for Time { seconds, nanoseconds } in [self.mtime, self.ctime] {
             number(out, (seconds.cast_unsigned() << 1) ^ (seconds >> 63).cast_unsigned());
@@ -68,8 +71,9 @@ impl Record {
         };
         Some(Self {
             name,
-            mode: u32::try_from(mode >> 1).ok()?,
-            racy: mode & 1 == 1,
+            mode: u32::try_from(mode >> 2).ok()?,
+            racy: mode & 1 != 0,
+            has_other_names: mode & 2 != 0,
             size,
             mtime: time()?,
             ctime: time()?,

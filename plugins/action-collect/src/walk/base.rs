@@ -13,7 +13,7 @@ pub enum Base {
     /// Nothing: everything counts as changed.
     Nothing,
     /// A state file, read along with the walk.
-    Ordered(StateReader<Box<dyn ReadSeek>>),
+    Ordered(Box<StateReader<Box<dyn ReadSeek>>>),
     /// A state file in memory, for a walk that jumps.
     Whole(HashMap<Vec<u8>, Vec<Record>>),
     /// Cedar Backup's digests.
@@ -46,7 +46,7 @@ impl Base {
         in_memory: bool,
     ) -> Result<Self, StateError> {
         if !in_memory {
-            return Ok(Self::Ordered(state));
+            return Ok(Self::Ordered(Box::new(state)));
         }
         let mut all = HashMap::new();
         while let Some((path, files)) = state.next_directory()? {

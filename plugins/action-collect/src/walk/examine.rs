@@ -56,6 +56,7 @@ pub(super) fn record(name: &[u8], stat: &Stat, moment: Moment) -> Record {
         gid: stat.st_gid,
         rdev: stat.st_rdev,
         racy: ctime > moment.settled,
+        has_other_names: stat.st_nlink > 1,
     }
 }
 
@@ -120,12 +121,7 @@ pub(super) fn take(
         note.push(Trouble::Attributes(e));
         Vec::new()
     });
-    Ok(Changed {
-        entry,
-        record: seen.record,
-        content: Content::None,
-        has_other_names: seen.stat.st_nlink > 1,
-    })
+    Ok(Changed { entry, record: seen.record, content: Content::None })
 }
 
 fn regular(
@@ -164,7 +160,7 @@ fn regular(
         entry.segments = if has_holes { segments(&file, record.size) } else { None };
         Content::Open(file)
     };
-    Ok(Changed { entry, record, content, has_other_names: stat.st_nlink > 1 })
+    Ok(Changed { entry, record, content })
 }
 
 /// Reads a small file, and one byte more if there is one.

@@ -1,7 +1,7 @@
 //! The walk itself.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     fs, io,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
@@ -99,7 +99,8 @@ pub fn walk(
         .ok_or_else(|| root_error(start.path, Errno::NOENT))?;
     let (owners, frames, targets) = (Owners::default(), Vec::new(), BTreeMap::new());
     let settle = start.settle;
-    let mut walker = Walker { rules, base, emit, owners, frames, targets, top, settle };
+    let archived = HashSet::new();
+    let mut walker = Walker { rules, base, emit, owners, frames, targets, top, settle, archived };
     if !start.directory {
         walker.single(start.path, true)?;
         return Ok(true);
@@ -138,6 +139,9 @@ pub(super) struct Walker<'a> {
     /// The path of the walk's beginning, without the leading `/`.
     pub(super) top: Vec<u8>,
     settle: Duration,
+    /// Files with several names of which one is archived: then all are, or it
+    /// would not be known that they belong together.
+    archived: HashSet<(u64, u64)>,
 }
 
 /// A directory whose subdirectories are being walked.
@@ -384,9 +388,13 @@ impl Walker<'_> {
             Ok(at) => place.known[at].is_unchanged(&record),
             Err(_) => self.has_digest(place, &record),
         };
-        if unchanged {
+        let id = (record.dev, record.ino);
+        if unchanged && !self.archived.contains(&id) {
             sorted.unchanged.push(record);
             return Presence::Unchanged;
+        }
+        if record.has_other_names {
+            self.archived.insert(id);
         }
         sorted.changed.push((stat, record));
         Presence::Stored

@@ -4,6 +4,7 @@
 
 mod histories;
 mod hostile;
+mod moving;
 mod packing;
 mod restoring;
 mod sandbox;

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs as unix};
 
 use crate::sandbox::{
-    Collecting, Sandbox, assert_same, is_root, listed, make_everything, run, set_times, untar,
+    Collecting, Made, Sandbox, assert_same, is_root, listed, make_everything, run, set_times, untar,
 };
 
 #[test]
@@ -117,11 +117,30 @@ fn an_increment_sees_every_kind_of_change() {
 fn a_file_that_was_just_written_is_stored_again() {
     let sandbox = Sandbox::new();
     sandbox.write("young", "1");
-    let settle = std::time::Duration::from_secs(60);
+    let settle = std::time::Duration::from_mins(1);
     let collecting = Collecting { settle, ..Collecting::default() };
     let full = collecting.full(&sandbox.tree(), "1");
     let increment = collecting.increment(&sandbox.tree(), "2", &full);
     assert_eq!(increment.report.counts.stored, 1);
+}
+
+#[test]
+fn an_archive_that_is_still_right_need_not_be_made_again() {
+    let sandbox = Sandbox::new();
+    sandbox.write("d/file", "1");
+    let tree = sandbox.tree();
+    let collecting = Collecting::default();
+    let is_same = |made: &Made| collecting.is_unchanged(&tree, made);
+    let full = collecting.full(&tree, "1");
+    assert!(is_same(&full));
+    fs::create_dir(tree.join("d/empty")).unwrap();
+    assert!(!is_same(&full));
+    let increment = collecting.increment(&tree, "2", &full);
+    assert!(is_same(&increment));
+    fs::remove_file(tree.join("d/file")).unwrap();
+    assert!(!is_same(&increment));
+    sandbox.write("d/file", "1");
+    assert!(!is_same(&increment));
 }
 
 #[test]
@@ -206,7 +225,7 @@ fn an_unreadable_file_is_a_warning_and_collected_next_time() {
     let sandbox = Sandbox::new();
     let path = sandbox.write("secret", "x");
     sandbox.write("plain", "x");
-    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o0)).unwrap();
     let full = Collecting::default().full(&sandbox.tree(), "1");
     assert_eq!(full.report.warnings.len(), 1);
     assert!(full.report.warnings[0].contains("secret"));

@@ -12,7 +12,7 @@ use std::{
 
 use hayloft_action_collect::{
     archive::{Coverage, Facts},
-    pack::{Packed, Report, Source, pack},
+    pack::{Packed, Report, Source, is_unchanged, pack},
     restore::{
         Beneath, Chain, Extracted, Extraction, Head, Index, Legacy, Target, Tree, chain, extract,
         plan,
@@ -150,6 +150,14 @@ impl Default for Collecting<'_> {
 impl Collecting<'_> {
     pub(crate) fn full(&self, root: &Path, id: &str) -> Made {
         self.run(root, id, None).unwrap()
+    }
+
+    pub(crate) fn is_unchanged(&self, root: &Path, made: &Made) -> bool {
+        let state = StateReader::open(Box::new(Cursor::new(made.state.clone())) as Box<_>).unwrap();
+        let totals = state.totals();
+        let mut start = Start::new(root.as_os_str().as_bytes(), self.directory);
+        start.settle = self.settle;
+        is_unchanged(start, self.rules, Base::of_state(state, false).unwrap(), totals).unwrap()
     }
 
     pub(crate) fn increment(&self, root: &Path, id: &str, previous: &Made) -> Made {
