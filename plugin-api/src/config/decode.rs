@@ -137,6 +137,9 @@ impl State {
     fn goes_on(&self, failure: Failure, root: &Node) -> bool {
         let diagnostic = failure.diagnostic(root);
         let mut pretended = self.pretended.borrow_mut();
+        // Without a place it is about a value that was made up, if there is
+        // one, and nobody wrote that.
+        let made_up = !failure.has_position() && !pretended.is_empty();
         let mut places = failure.places();
         match places.next() {
             // Nothing of that type can be made up: its parent is, silently,
@@ -144,6 +147,7 @@ impl State {
             Some(first) if pretended.contains(&first) => places
                 .find(|place| !pretended.contains(place))
                 .is_some_and(|it| pretended.insert(it)),
+            Some(first) if made_up => pretended.insert(first),
             Some(first) => {
                 let mut diagnostics = self.diagnostics.borrow_mut();
                 if !diagnostics.contains(&diagnostic) {
@@ -153,7 +157,9 @@ impl State {
                     && pretended.insert(first)
             }
             None => {
-                self.diagnostics.borrow_mut().push(diagnostic);
+                if !made_up {
+                    self.diagnostics.borrow_mut().push(diagnostic);
+                }
                 false
             }
         }

@@ -79,6 +79,11 @@ impl Failure {
         self
     }
 
+    /// Tells whether it is known where it is.
+    pub(super) fn has_position(&self) -> bool {
+        self.position.is_some()
+    }
+
     pub(super) fn places(self) -> impl Iterator<Item = Place> {
         self.trail.into_iter()
     }

@@ -4,8 +4,9 @@ use serde::de::{self, IntoDeserializer, Visitor, value::StrDeserializer};
 
 use super::failure::Failure;
 
-/// Gives zero, an empty text, the first variant: something that lets the
-/// decoding go on. What is decoded in the end is thrown away.
+/// Gives zero, the text `0`, which is also a size and a span of time, the first
+/// variant: something that lets the decoding go on. What is decoded in the end
+/// is thrown away.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pretend;
 
@@ -35,10 +36,10 @@ impl<'de> de::Deserializer<'de> for Pretend {
         deserialize_f32 visit_f32 0.0,
         deserialize_f64 visit_f64 0.0,
         deserialize_char visit_char '0',
-        deserialize_any visit_str "",
-        deserialize_str visit_str "",
-        deserialize_string visit_str "",
-        deserialize_identifier visit_str "",
+        deserialize_any visit_str "0",
+        deserialize_str visit_str "0",
+        deserialize_string visit_str "0",
+        deserialize_identifier visit_str "0",
         deserialize_bytes visit_bytes &[],
         deserialize_byte_buf visit_bytes &[],
     }

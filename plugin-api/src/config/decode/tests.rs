@@ -195,6 +195,29 @@ fn a_value_that_the_author_refuses_is_an_error_at_that_value() {
 }
 
 #[test]
+fn a_wrong_value_of_a_type_that_reads_text_hides_no_other_error() {
+    #[derive(Debug, Deserialize)]
+    struct Tape {
+        #[serde(rename = "size")]
+        _size: crate::config::ByteSize,
+        #[serde(rename = "wait")]
+        _wait: crate::config::Duration,
+        #[serde(rename = "address")]
+        _address: std::net::IpAddr,
+    }
+    let size = leaf(2, "size", "huge");
+    let wait = leaf(3, "wait", "long");
+    let address = leaf(4, "address", "nowhere");
+    let decoded = Tape::decode(&element(1, "tape", "", vec![size.clone(), wait]));
+    let size_is = "2:tape/size `huge` is not a size such as `1048576`, `64 MB` or `2.5 GB`";
+    let wait_is = "3:tape/wait `long` is not a span of time such as `90`, `90s`, `15m` or `2h`";
+    assert_eq!(lines(&decoded.diagnostics), ["1:tape <address> is missing", size_is, wait_is]);
+    // No address can be made up, and nobody hears of that.
+    let decoded = Tape::decode(&element(1, "tape", "", vec![size, address]));
+    assert_eq!(lines(&decoded.diagnostics), [size_is, "4:tape/address invalid IP address syntax"]);
+}
+
+#[test]
 fn text_with_attributes_is_the_text_field() {
     #[derive(Debug, PartialEq, Deserialize)]
     struct Note {
