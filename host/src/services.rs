@@ -6,3 +6,4 @@ pub mod output;
 pub mod owner;
 pub mod process;
 pub mod state;
+mod writeback;

@@ -14,7 +14,7 @@ use std::{
 use hayloft_plugin_api::{Error, ErrorKind, ObjectMeta, OutputOptions, PutStream, Result};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::owner::Owner;
+use super::{owner::Owner, writeback::Writeback};
 
 /// What a temporary file's name begins with. What is found under such a name
 /// and is locked by nobody is rubbish of a crash.
@@ -30,7 +30,7 @@ pub struct OutputFile {
     temporary: PathBuf,
     path: PathBuf,
     replace: bool,
-    written: u64,
+    writeback: Writeback,
 }
 
 impl OutputFile {
@@ -60,7 +60,7 @@ impl OutputFile {
             temporary,
             path: path.to_owned(),
             replace: options.replace,
-            written: 0,
+            writeback: Writeback::default(),
         };
         output.prepare(options, owner)?;
         Ok(output)
@@ -102,9 +102,10 @@ impl PutStream for OutputFile {
         let Some(file) = &mut self.file else {
             return Err(self.failed(Error::msg("it is finished already")));
         };
-        let written = file.write_all(data);
-        written.map_err(|e| self.failed(e))?;
-        self.written += data.len() as u64;
+        if let Err(error) = file.write_all(data) {
+            return Err(self.failed(error));
+        }
+        self.writeback.wrote(file, data.len() as u64);
         Ok(())
     }
 
@@ -112,8 +113,10 @@ impl PutStream for OutputFile {
         let Some(file) = self.file.take() else {
             return Err(self.failed(Error::msg("it is finished already")));
         };
-        let made = file
-            .sync_all()
+        let made = self
+            .writeback
+            .finish()
+            .and_then(|()| file.sync_all())
             .and_then(|()| self.rename())
             .and_then(|()| sync_directory(&self.path))
             .and_then(|()| file.metadata());
