@@ -289,3 +289,6 @@ fn with_hint(error: &Error) -> String {
         (None, true) => shown.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;
