@@ -154,7 +154,7 @@ quietly() {
 need_rust() {
     command -v cargo >/dev/null || PATH=$HOME/.cargo/bin:$PATH
     command -v cargo >/dev/null ||
-        die 'there is no Rust here' 'install it from https://rustup.rs, then run this again'
+        die 'there is no Rust here' 'install it with rustup, then run this again'
     choose_target_directory
 }
 
