@@ -148,3 +148,20 @@ fn what_the_examples_compressed_is_restored() {
         assert_eq!(fs::read(restored).unwrap(), fs::read(path).unwrap());
     }
 }
+
+#[test]
+fn the_ready_configurations_are_good() {
+    let sandbox = Sandbox::new();
+    let mut checked = 0;
+    for entry in fs::read_dir(example("configs")).unwrap() {
+        let path = entry.unwrap().path();
+        let is_xml = path.extension().is_some_and(|it| it == "xml");
+        // That of the quick start has names to be filled in.
+        if is_xml && !fs::read_to_string(&path).unwrap().contains("@ROOT@") {
+            let output = sandbox.ok(&["-c", path.to_str().unwrap(), "config", "check"]);
+            assert_eq!(output.stderr, "", "{output}");
+            checked += 1;
+        }
+    }
+    assert!(checked >= 5, "only {checked} were found");
+}
