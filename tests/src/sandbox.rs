@@ -177,7 +177,7 @@ impl Output {
     /// # Panics
     ///
     /// If it is another.
-    #[must_use]
+    #[expect(clippy::return_self_not_must_use, reason = "some tests only look at the code")]
     pub fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self}");
         self

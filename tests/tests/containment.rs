@@ -1,5 +1,6 @@
 //! A plugin that misbehaves ends its own action, with a clear message and the
 //! right exit code, and nothing else.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::{
     fs,
@@ -78,7 +79,7 @@ fn a_plugin_that_hangs_is_ended_when_its_time_is_over() {
     let arguments = ["-c", "hayloft.conf", "run", "--timeout", "2", "loops", "collect"];
     let output = sandbox.run(&arguments).exits(1);
     output.complains("did not end within 2 s in action loops").complains("hint: give it more time");
-    assert!(started.elapsed() < Duration::from_secs(60));
+    assert!(started.elapsed() < Duration::from_mins(1));
     collected(&sandbox);
 }
 
