@@ -132,9 +132,15 @@ impl<'a> Archives<'a> {
                     return Err(problem);
                 }
                 state.warnings.push(problem.to_string());
+                if !chain.older.is_empty() {
+                    state.warnings.push(format!(
+                        "files of {name} that come from archives before that one may be older \
+                         than they were on that day"
+                    ));
+                }
             }
             let mut places = Vec::new();
-            for link in &chain.archives {
+            for link in chain.archives.iter().chain(&chain.older) {
                 places.push(self.load(candidates[*link])?);
             }
             let tree = Tree::of_chain(&self.loaded, &places);

@@ -60,11 +60,16 @@ pub(super) fn peer<'a>(catalogue: &'a Catalogue<'_>, arguments: &Arguments) -> R
             Error::new(ErrorKind::NOT_FOUND, message).hint(format!("there is: {known}"))
         });
     }
-    let mut all = peers.iter().copied();
+    // A collect directory that no peer has belongs to this machine, which is
+    // most likely the one that is staged.
+    let named = peers.iter().copied().filter(|it| !it.is_empty());
+    let unnamed = peers.iter().copied().filter(|it| it.is_empty() && peers.len() == 1);
+    let mut all = named.chain(unnamed);
     match (all.next(), all.next()) {
         (Some(one), None) => Ok(one),
         (Some(_), Some(_)) => {
-            let known = peers.iter().copied().collect::<Vec<_>>().join(", ");
+            let known = peers.iter().copied().filter(|it| !it.is_empty());
+            let known = known.collect::<Vec<_>>().join(", ");
             Err(usage("there are backups of several machines")
                 .hint(format!("choose one with --peer: {known}")))
         }

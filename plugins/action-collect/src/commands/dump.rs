@@ -44,7 +44,7 @@ pub(super) fn fetch(host: &Host, request: &Request, arguments: &Arguments) -> Re
         return Ok(0);
     }
     let written = write(host, stream, &target, arguments.has("overwrite"))
-        .map_err(|e| e.context(format!("cannot restore {} from {from}", target.display())))?;
+        .map_err(|e| failed(e, &format!("cannot restore {} from {from}", target.display())))?;
     host.print(if arguments.json {
         format!(
             "{}\n",
@@ -82,6 +82,12 @@ fn choose<'a>(copies: &[&'a Copy], name: &str) -> Result<&'a Copy> {
         .hint("choose one with --peer")),
         None => Ok(found),
     }
+}
+
+fn failed(error: Error, what: &str) -> Error {
+    let there = error.kind() == ErrorKind::ALREADY_EXISTS;
+    let error = error.context(what);
+    if there { error.hint("--overwrite replaces what is there") } else { error }
 }
 
 fn target(to: &Path, name: &str) -> PathBuf {

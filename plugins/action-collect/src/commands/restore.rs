@@ -84,7 +84,7 @@ impl Command for Restore {
             return Err(usage("say what to restore: a path, or --dump and a name"));
         }
         let dry_run = arguments.has("dry-run") || request.dry_run;
-        let mut targets = open_targets(arguments, &paths, dry_run)?;
+        let targets = targets_of(arguments, &paths)?;
         let catalogue = Catalogue::load(host, arguments.get("from"))?;
         for problem in &catalogue.problems {
             tracing::warn!("{problem}");
@@ -102,15 +102,15 @@ impl Command for Restore {
         if dry_run {
             return job.tell(&plan, &targets);
         }
-        let done = job.carry_out(&plan, &mut targets, arguments.has("overwrite"))?;
+        let done = job.carry_out(&plan, &targets, arguments.has("overwrite"))?;
         job.report(&done, &targets, arguments.json)
     }
 }
 
-fn open_targets(arguments: &Arguments, paths: &[Vec<u8>], dry_run: bool) -> Result<Targets> {
+fn targets_of(arguments: &Arguments, paths: &[Vec<u8>]) -> Result<Targets> {
     match (arguments.get("to"), arguments.has("in-place")) {
-        (Some(to), false) => targets::below(Path::new(to), paths, dry_run),
-        (None, true) => targets::in_place(paths, dry_run),
+        (Some(to), false) => Ok(targets::below(Path::new(to), paths)),
+        (None, true) => targets::in_place(paths),
         (Some(_), true) => Err(usage("--to and --in-place do not go together")),
         (None, false) => Err(usage("say where to restore to: --to DIR, or --in-place")),
     }
@@ -167,17 +167,13 @@ impl Job<'_> {
         }
     }
 
-    fn carry_out(
-        &self,
-        plan: &Plan<'_>,
-        targets: &mut Targets,
-        overwrite: bool,
-    ) -> Result<Extracted> {
+    fn carry_out(&self, plan: &Plan<'_>, targets: &Targets, overwrite: bool) -> Result<Extracted> {
         let archives = self.archives;
+        let mut directories = targets.open()?;
         let mut open = |it: usize| archives.open(archives.copies[it]).map_err(Error::into_io);
         let mut going_on = |done| archives.progress("restoring", done, plan.bytes);
         let extraction = Extraction {
-            targets: &mut targets.directories,
+            targets: &mut directories,
             overwrite,
             open: &mut open,
             going_on: &mut going_on,

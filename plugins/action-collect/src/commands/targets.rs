@@ -1,7 +1,7 @@
 //! Where restored files go.
 
 use std::{
-    fs, io,
+    fs,
     os::unix::{
         ffi::OsStrExt,
         fs::{DirBuilderExt, MetadataExt},
@@ -20,56 +20,48 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Targets {
     pub(super) wanted: Vec<Target>,
-    pub(super) directories: Vec<Beneath>,
-    /// The directories, for messages.
+    /// The directories.
     pub(super) names: Vec<PathBuf>,
+    /// The permissions of a directory that is made.
+    mode: u32,
 }
 
-/// Puts every path under its full name below one directory, which is made if
-/// it is not there.
-pub(super) fn below(directory: &Path, paths: &[Vec<u8>], dry_run: bool) -> Result<Targets> {
-    if !dry_run && !directory.exists() {
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
-        made.map_err(|e| Error::from(e).context(format!("cannot make {}", directory.display())))?;
-    }
+/// Puts every path under its full name below one directory.
+pub(super) fn below(directory: &Path, paths: &[Vec<u8>]) -> Targets {
     let target = |path: &Vec<u8>| Target { path: path.clone(), strip: Vec::new() };
-    let mut directories = Vec::new();
-    for _ in paths {
-        directories.extend(open(directory, dry_run)?);
-    }
-    Ok(Targets {
+    Targets {
         wanted: paths.iter().map(target).collect(),
-        directories,
         names: vec![directory.to_owned(); paths.len()],
-    })
+        mode: 0o700,
+    }
 }
 
 /// Puts every path where it came from.
-pub(super) fn in_place(paths: &[Vec<u8>], dry_run: bool) -> Result<Targets> {
-    let mut all = Targets { wanted: Vec::new(), directories: Vec::new(), names: Vec::new() };
+pub(super) fn in_place(paths: &[Vec<u8>]) -> Result<Targets> {
+    let mut all = Targets { wanted: Vec::new(), names: Vec::new(), mode: 0o755 };
     for path in paths {
         let strip = parent(path).to_vec();
         let directory = Path::new("/").join(std::ffi::OsStr::from_bytes(&strip));
         refuse_links_of_others(&directory)?;
-        if !dry_run && !directory.exists() {
-            let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(&directory);
-            made.map_err(|e| {
-                Error::from(e).context(format!("cannot make {}", directory.display()))
-            })?;
-        }
-        all.directories.extend(open(&directory, dry_run)?);
         all.wanted.push(Target { path: path.clone(), strip });
         all.names.push(directory);
     }
     Ok(all)
 }
 
-/// Opens a directory; one that is not there yet has nothing in the way.
-fn open(directory: &Path, dry_run: bool) -> Result<Option<Beneath>> {
-    match Beneath::open(directory) {
-        Ok(opened) => Ok(Some(opened)),
-        Err(e) if dry_run && e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(Error::from(e).context(format!("cannot open {}", directory.display()))),
+impl Targets {
+    /// Opens the directories, and makes them where they are not there.
+    pub(super) fn open(&self) -> Result<Vec<Beneath>> {
+        let open = |directory: &PathBuf| {
+            let context =
+                |what: &str| format!("cannot {what} {}", shown(directory.as_os_str().as_bytes()));
+            if !directory.exists() {
+                let made = fs::DirBuilder::new().recursive(true).mode(self.mode).create(directory);
+                made.map_err(|e| Error::from(e).context(context("make")))?;
+            }
+            Beneath::open(directory).map_err(|e| Error::from(e).context(context("open")))
+        };
+        self.names.iter().map(open).collect()
     }
 }
 

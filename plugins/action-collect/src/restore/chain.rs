@@ -27,6 +27,10 @@ pub struct Chain {
     pub archives: Vec<usize>,
     /// The id of an archive that is needed but not there.
     pub missing: Option<String>,
+    /// If one is missing: the older ones that build on the same full archive.
+    /// They have what did not change since, and what was in the missing one
+    /// in an earlier version.
+    pub older: Vec<usize>,
 }
 
 /// Finds the archives that have the state of a day. `count` candidates are
@@ -45,17 +49,27 @@ pub fn chain<E>(
     mut load: impl FnMut(usize) -> Result<Head, E>,
 ) -> Result<Chain, E> {
     let mut archives = Vec::new();
+    let mut passed_over: Vec<(usize, String)> = Vec::new();
+    let mut full = String::new();
     let mut wanted = Wanted::Any;
     for candidate in 0..count {
         let Head { facts, week_begins } = load(candidate)?;
         wanted = match (wanted, facts) {
             (Wanted::Any, Some(facts)) => {
                 archives.push(candidate);
+                full.clone_from(&facts.full);
                 after(facts)
             }
             (Wanted::Id(id), Some(facts)) if facts.id == id => {
                 archives.push(candidate);
+                passed_over.clear();
                 after(facts)
+            }
+            (wanted @ Wanted::Id(_), Some(facts)) => {
+                if facts.full == full && passed_over.last().is_none_or(|(_, id)| *id != facts.id) {
+                    passed_over.push((candidate, facts.id));
+                }
+                wanted
             }
             (Wanted::Any | Wanted::Legacy, None) => {
                 archives.push(candidate);
@@ -75,7 +89,8 @@ pub fn chain<E>(
         Wanted::Id(id) => Some(id),
         _ => None,
     };
-    Ok(Chain { archives, missing })
+    let older = missing.iter().flat_map(|_| passed_over.iter().map(|it| it.0)).collect();
+    Ok(Chain { archives, missing, older })
 }
 
 enum Wanted {
@@ -119,7 +134,7 @@ mod tests {
 
     fn found(heads: &[Head], legacy: Legacy) -> (Vec<usize>, Option<String>) {
         let load = |it: usize| Ok::<_, std::fmt::Error>(heads[it].clone());
-        let Chain { archives, missing } = chain(heads.len(), legacy, load).unwrap();
+        let Chain { archives, missing, .. } = chain(heads.len(), legacy, load).unwrap();
         (archives, missing)
     }
 
@@ -146,6 +161,8 @@ mod tests {
     fn a_lost_increment_is_noticed() {
         let heads = [ours("d", Some("c")), ours("b", Some("a")), ours("a", None)];
         assert_eq!(found(&heads, Legacy::SinceWeekBegan), (vec![0], Some("c".to_owned())));
+        let load = |it: usize| Ok::<_, std::fmt::Error>(heads[it].clone());
+        assert_eq!(chain(3, Legacy::Complete, load).unwrap().older, [1, 2]);
     }
 
     #[test]

@@ -384,7 +384,8 @@ pub(crate) fn tree_of(archives: &[&Made]) -> (Vec<Index>, Tree) {
     let head = |it: usize| {
         Ok::<_, std::fmt::Error>(Head { facts: indexes[it].facts.clone(), week_begins: false })
     };
-    let Chain { archives, missing } = chain(indexes.len(), Legacy::SinceWeekBegan, head).unwrap();
+    let Chain { archives, missing, .. } =
+        chain(indexes.len(), Legacy::SinceWeekBegan, head).unwrap();
     assert_eq!(missing, None);
     let tree = Tree::of_chain(&indexes, &archives);
     (indexes, tree)
