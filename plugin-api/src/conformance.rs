@@ -24,6 +24,7 @@
 //! ```
 
 mod action;
+pub mod codecs;
 mod configuration;
 mod elf;
 mod hook;

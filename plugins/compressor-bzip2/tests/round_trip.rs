@@ -1,203 +1,55 @@
-//! Streams in pieces of any size, damaged streams, and the real programs.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
-
-use std::{
-    io::Write,
-    process::{Command, Stdio},
-    thread,
-};
+//! Any stream, any damage to it, and the real programs.
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use hayloft_compressor_bzip2::{Bzip2, Config};
-use hayloft_plugin_api::{Codec, Compressor, ErrorKind, Op, Result, StreamOptions};
-use proptest::prelude::*;
+use hayloft_plugin_api::{
+    Compressor,
+    conformance::codecs::{Codecs, Properties, pipe, threads},
+};
 
-fn bzip2() -> Bzip2 {
-    Bzip2::new(Config::default()).unwrap()
-}
-
-fn options(threads: u32) -> StreamOptions {
-    StreamOptions { threads: Some(threads), ..StreamOptions::default() }
-}
-
-/// Feeds `input` in pieces of `cut` bytes and takes the output in pieces of
-/// `room` bytes; with `flush`, flushes after every piece.
-fn run(
-    mut codec: Box<dyn Codec>,
-    input: &[u8],
-    (cut, room): (usize, usize),
-    flush: bool,
-) -> Result<Vec<u8>> {
-    let (mut output, mut all) = (vec![0; room], Vec::new());
-    let mut drive = |mut piece: &[u8], op: Op| -> Result<()> {
-        loop {
-            let step = codec.step(piece, &mut output, op)?;
-            all.extend_from_slice(&output[..step.produced]);
-            piece = &piece[step.consumed..];
-            if step.done || (op == Op::RUN && piece.is_empty() && step.produced < room) {
-                return Ok(());
-            }
-            assert!(step.consumed + step.produced > 0, "no progress");
-        }
-    };
-    for piece in input.chunks(cut) {
-        drive(piece, if flush { Op::FLUSH } else { Op::RUN })?;
-    }
-    drive(&[], Op::FINISH)?;
-    Ok(all)
-}
-
-fn encode(input: &[u8], threads: u32) -> Vec<u8> {
-    let codec = bzip2().encoder(options(threads)).unwrap();
-    run(codec, input, (256 << 10, 256 << 10), false).unwrap()
-}
-
-fn decode(input: &[u8]) -> Result<Vec<u8>> {
-    run(bzip2().decoder().unwrap(), input, (1000, 3000), false)
-}
-
-fn text(length: usize) -> Vec<u8> {
-    let lines = (0_u32..).map(|i| format!("{i} {}\n", i.wrapping_mul(2_654_435_761) % 9973));
-    lines.flat_map(String::into_bytes).take(length).collect()
-}
-
-/// Pipes `input` through a program, which must end well.
-fn pipe(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().expect(program);
-    let mut stdin = child.stdin.take().unwrap();
-    let output = thread::scope(|scope| {
-        scope.spawn(move || stdin.write_all(input).unwrap());
-        child.wait_with_output().unwrap()
-    });
-    assert!(output.status.success(), "{program} {arguments:?}");
-    output.stdout
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
-
-    #[test]
-    fn what_was_encoded_is_decoded_in_pieces_of_any_size(
-        noise in proptest::collection::vec(any::<u8>(), 0..3000),
-        length in 0_usize..120_000,
-        sizes in (1_usize..70_000, 1_usize..70_000),
-        threads in 1_u32..4,
-        flush in any::<bool>(),
-    ) {
-        let mut input = text(length);
-        input.extend_from_slice(&noise);
-        let sizes = if flush { (sizes.0.max(5000), sizes.1) } else { sizes };
-        let encoder = bzip2().encoder(options(threads)).unwrap();
-        let encoded = run(encoder, &input, sizes, flush).unwrap();
-        let decoded = run(bzip2().decoder().unwrap(), &encoded, sizes, false).unwrap();
-        prop_assert!(decoded == input);
-    }
-
-    #[test]
-    fn no_bytes_make_the_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..500)) {
-        let mut headed = b"BZh9\x31\x41\x59\x26\x53\x59".to_vec();
-        headed.extend_from_slice(&bytes);
-        for input in [bytes, headed] {
-            if let Err(error) = decode(&input) {
-                prop_assert_eq!(error.kind(), ErrorKind::CORRUPT);
-            }
-        }
-    }
+fn bzip2() -> Codecs {
+    Codecs::compressor(Bzip2::new(Config::default()).unwrap())
 }
 
 #[test]
-fn buffers_of_one_byte_are_enough() {
-    for length in [0, 1, 5, 70_000] {
-        let input = text(length);
-        let encoder = bzip2().encoder(options(2)).unwrap();
-        let packed = run(encoder, &input, (1, 1), false).unwrap();
-        let decoder = bzip2().decoder().unwrap();
-        assert!(run(decoder, &packed, (1, 1), false).unwrap() == input);
-    }
-}
-
-#[test]
-fn a_stream_that_is_cut_off_anywhere_is_corrupt() {
-    let encoded = encode(&text(100_000), 1);
-    for end in (0..200).chain((200..encoded.len()).step_by(997)).chain([encoded.len() - 1]) {
-        let error = decode(&encoded[..end]).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::CORRUPT, "{end}");
-    }
-}
-
-#[test]
-fn a_flipped_bit_is_never_decoded_to_something_else() {
-    let input = text(400);
-    let encoded = encode(&input, 1);
-    for bit in 0..encoded.len() * 8 {
-        let mut damaged = encoded.clone();
-        damaged[bit / 8] ^= 1 << (bit % 8);
-        match decode(&damaged) {
-            Err(error) => assert_eq!(error.kind(), ErrorKind::CORRUPT, "bit {bit}"),
-            Ok(decoded) => assert!(decoded == input, "bit {bit}"),
-        }
-    }
+fn whatever_happens_to_a_stream_is_noticed() {
+    let header = b"BZh9\x31\x41\x59\x26\x53\x59";
+    bzip2().assert_properties(&Properties { header, longest: 120_000, ..Properties::default() });
 }
 
 #[test]
 fn what_may_follow_a_stream_is_a_stream() {
-    let stream = encode(b"hay", 1);
-    let cases: [(&[u8], Option<&[u8]>); 4] =
-        [(b"", Some(b"hay")), (&stream, Some(b"hayhay")), (b"\0", None), (b"garbage", None)];
-    for (after, expected) in cases {
-        let result = decode(&[&stream, after].concat());
-        assert_eq!(result.as_deref().ok(), expected, "{after:?}");
-        assert!(result.is_ok() || result.is_err_and(|e| e.kind() == ErrorKind::CORRUPT));
-    }
+    let stream = bzip2().encode(b"hay", threads(1)).unwrap();
+    bzip2().assert_followed_by(&[
+        (b"", Some(b"hay")),
+        (&stream, Some(b"hayhay")),
+        (b"\0", None),
+        (b"garbage", None),
+    ]);
 }
 
 #[test]
-fn the_bzip2_program_reads_it() {
-    for length in [0, 1, 3_000_000] {
-        let input = text(length);
-        for threads in [1, 2] {
-            let packed = encode(&input, threads);
-            assert!(pipe("bzip2", &["-dc"], &packed) == input);
-            let python =
-                "import bz2,sys; sys.stdout.buffer.write(bz2.decompress(sys.stdin.buffer.read()))";
-            assert!(pipe("python3", &["-c", python], &packed) == input);
-        }
-    }
+fn bzip2_and_python_read_it() {
+    let python = "import bz2,sys; sys.stdout.buffer.write(bz2.decompress(sys.stdin.buffer.read()))";
+    let commands: [&[&str]; 2] = [&["bzip2", "-dc"], &["python3", "-c", python]];
+    bzip2().assert_read_by(&commands, &[0, 1, 3_000_000], &[]);
 }
 
 #[test]
 fn what_the_bzip2_program_wrote_is_read() {
-    let input = text(2_000_000);
-    let cases: [&[&str]; 2] = [&["-c"], &["-1"]];
-    for arguments in cases {
-        let encoded = pipe("bzip2", arguments, &input);
-        assert!(decode(&encoded).unwrap() == input, "{arguments:?}");
-        let twice = [encoded.as_slice(), &encoded].concat();
-        assert_eq!(decode(&twice).unwrap().len(), 2 * input.len());
-    }
+    bzip2().assert_reads(&[&["bzip2", "-c"], &["bzip2", "-1"]], 2_000_000);
 }
 
 #[test]
 fn every_level_can_be_wished_for_and_a_wrong_wish_is_brought_into_range() {
-    let input = text(700_000);
-    let mut sizes = Vec::new();
-    for level in [i32::MIN + 1, 1, 9, 10, i32::MAX] {
-        let options = StreamOptions { level: Some(level), ..options(1) };
-        let encoder = bzip2().encoder(options).unwrap();
-        let packed = run(encoder, &input, (1 << 16, 1 << 16), false).unwrap();
-        assert!(decode(&packed).unwrap() == input);
-        sizes.push(packed.len());
-    }
-    assert_eq!((sizes[0], sizes[3], sizes[4]), (sizes[1], sizes[2], sizes[2]));
-    assert_ne!(sizes[1], sizes[2]);
+    bzip2().assert_levels(&[1, 9], 700_000, threads(1));
 }
 
 #[test]
 fn pieces_that_grow_before_they_are_sorted_make_a_whole_stream() {
     // Runs of four bytes become five: a piece of them is more than one block.
     let input: Vec<u8> = (0_u32..950_000).map(|i| (i / 4 % 251).to_le_bytes()[0]).collect();
-    let packed = encode(&input, 2);
-    assert!(decode(&packed).unwrap() == input);
-    assert!(pipe("bzip2", &["-dc"], &packed) == input);
+    let packed = bzip2().encode(&input, threads(2)).unwrap();
+    assert!(bzip2().decode(&packed).unwrap() == input);
+    assert!(pipe(&["bzip2", "-dc"], &packed) == input);
 }

@@ -1,217 +1,76 @@
-//! Streams in pieces of any size, damaged streams, and the real programs.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
-
-use std::{
-    io::Write,
-    process::{Command, Stdio},
-    thread,
-};
+//! Any stream, any damage to it, and the real programs.
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use hayloft_compressor_gzip::{Config, Gzip};
 use hayloft_plugin_api::{
-    Codec, Compressor, ErrorKind, Op, Result, StreamOptions, config::ByteSize,
+    Compressor, StreamOptions,
+    config::ByteSize,
+    conformance::codecs::{Codecs, Pieces, Properties, pipe, run, text, threads},
 };
-use proptest::prelude::*;
 
-fn gzip() -> Gzip {
-    Gzip::new(Config { block_size: ByteSize(64 << 10), ..Config::default() }).unwrap()
-}
-
-fn options(threads: u32) -> StreamOptions {
-    StreamOptions { threads: Some(threads), ..StreamOptions::default() }
-}
-
-/// Feeds `input` in pieces of `cut` bytes and takes the output in pieces of
-/// `room` bytes; with `flush`, flushes after every piece.
-fn run(
-    mut codec: Box<dyn Codec>,
-    input: &[u8],
-    (cut, room): (usize, usize),
-    flush: bool,
-) -> Result<Vec<u8>> {
-    let (mut output, mut all) = (vec![0; room], Vec::new());
-    let mut drive = |mut piece: &[u8], op: Op| -> Result<()> {
-        loop {
-            let step = codec.step(piece, &mut output, op)?;
-            all.extend_from_slice(&output[..step.produced]);
-            piece = &piece[step.consumed..];
-            if step.done || (op == Op::RUN && piece.is_empty() && step.produced < room) {
-                return Ok(());
-            }
-            assert!(step.consumed + step.produced > 0, "no progress");
-        }
-    };
-    for piece in input.chunks(cut) {
-        drive(piece, if flush { Op::FLUSH } else { Op::RUN })?;
-    }
-    drive(&[], Op::FINISH)?;
-    Ok(all)
-}
-
-fn encode(input: &[u8], threads: u32) -> Vec<u8> {
-    let codec = gzip().encoder(options(threads)).unwrap();
-    run(codec, input, (256 << 10, 256 << 10), false).unwrap()
-}
-
-fn decode(input: &[u8]) -> Result<Vec<u8>> {
-    run(gzip().decoder().unwrap(), input, (1000, 3000), false)
-}
-
-fn text(length: usize) -> Vec<u8> {
-    let lines = (0_u32..).map(|i| format!("{i} {}\n", i.wrapping_mul(2_654_435_761) % 9973));
-    lines.flat_map(String::into_bytes).take(length).collect()
-}
-
-/// Pipes `input` through a program, which must end well.
-fn pipe(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().expect(program);
-    let mut stdin = child.stdin.take().unwrap();
-    let output = thread::scope(|scope| {
-        scope.spawn(move || stdin.write_all(input).unwrap());
-        child.wait_with_output().unwrap()
-    });
-    assert!(output.status.success(), "{program} {arguments:?}");
-    output.stdout
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
-
-    #[test]
-    fn what_was_encoded_is_decoded_in_pieces_of_any_size(
-        noise in proptest::collection::vec(any::<u8>(), 0..3000),
-        length in 0_usize..300_000,
-        sizes in (1_usize..70_000, 1_usize..70_000),
-        threads in 1_u32..4,
-        flush in any::<bool>(),
-    ) {
-        let mut input = text(length);
-        input.extend_from_slice(&noise);
-        let sizes = if flush { (sizes.0.max(5000), sizes.1) } else { sizes };
-        let encoder = gzip().encoder(options(threads)).unwrap();
-        let encoded = run(encoder, &input, sizes, flush).unwrap();
-        let decoded = run(gzip().decoder().unwrap(), &encoded, sizes, false).unwrap();
-        prop_assert!(decoded == input);
-    }
-
-    #[test]
-    fn no_bytes_make_the_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..500)) {
-        let mut headed = b"\x1f\x8b\x08\x00\0\0\0\0\0\xff".to_vec();
-        headed.extend_from_slice(&bytes);
-        for input in [bytes, headed] {
-            if let Err(error) = decode(&input) {
-                prop_assert_eq!(error.kind(), ErrorKind::CORRUPT);
-            }
-        }
-    }
+fn gzip() -> Codecs {
+    let config = Config { block_size: ByteSize(64 << 10), ..Config::default() };
+    Codecs::compressor(Gzip::new(config).unwrap())
 }
 
 #[test]
-fn buffers_of_one_byte_are_enough() {
-    for length in [0, 1, 5, 70_000] {
-        let input = text(length);
-        let encoder = gzip().encoder(options(2)).unwrap();
-        let packed = run(encoder, &input, (1, 1), false).unwrap();
-        let decoder = gzip().decoder().unwrap();
-        assert!(run(decoder, &packed, (1, 1), false).unwrap() == input);
-    }
+fn whatever_happens_to_a_stream_is_noticed() {
+    let header = b"\x1f\x8b\x08\x00\0\0\0\0\0\xff";
+    gzip().assert_properties(&Properties { header, flipped: 3000, ..Properties::default() });
 }
 
 #[test]
 fn the_output_does_not_depend_on_the_pieces_or_the_threads() {
     let input = text(500_000);
-    let expected = encode(&input, 1);
-    for (threads, sizes) in [(1, (1, 100)), (2, (7777, 999)), (3, (1 << 20, 1 << 20))] {
-        let encoder = gzip().encoder(options(threads)).unwrap();
-        assert!(run(encoder, &input, sizes, false).unwrap() == expected);
+    let expected = gzip().encode(&input, threads(1)).unwrap();
+    for (count, pieces) in [(1, (1, 100)), (2, (7777, 999)), (3, (1 << 20, 1 << 20))] {
+        let encoder = gzip().encoder(threads(count)).unwrap();
+        assert!(run(encoder, &input, Pieces::of(pieces.0, pieces.1)).unwrap() == expected);
     }
 }
 
 #[test]
-fn a_stream_that_is_cut_off_anywhere_is_corrupt() {
-    let encoded = encode(&text(100_000), 2);
-    // The place where others cannot tell: exactly between two members.
+fn a_stream_that_ends_exactly_between_two_members_is_corrupt() {
+    let encoded = gzip().encode(&text(100_000), threads(2)).unwrap();
     let member = encoded.windows(4).rposition(|it| it == b"\x1f\x8b\x08\0").unwrap();
-    for end in (0..200).chain((200..encoded.len()).step_by(997)).chain([member]) {
-        let error = decode(&encoded[..end]).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::CORRUPT, "{end}");
-    }
-    assert_eq!(decode(&encoded[member..]).unwrap().len(), 100_000 - (64 << 10));
-}
-
-#[test]
-fn a_flipped_bit_is_never_decoded_to_something_else() {
-    let input = text(3000);
-    let encoded = encode(&input, 1);
-    for bit in 0..encoded.len() * 8 {
-        let mut damaged = encoded.clone();
-        damaged[bit / 8] ^= 1 << (bit % 8);
-        match decode(&damaged) {
-            Err(error) => assert_eq!(error.kind(), ErrorKind::CORRUPT, "bit {bit}"),
-            // Of some bits of the header and of the last byte nothing depends.
-            Ok(decoded) => assert!(decoded == input, "bit {bit}"),
-        }
-    }
+    gzip().assert_cut_off(&encoded, [member]);
+    assert_eq!(gzip().decode(&encoded[member..]).unwrap().len(), 100_000 - (64 << 10));
 }
 
 #[test]
 fn what_may_follow_a_member_is_a_member_or_zeros() {
-    let member = encode(b"hay", 1);
-    let cases: [(&[u8], Option<&[u8]>); 5] = [
+    let member = gzip().encode(b"hay", threads(1)).unwrap();
+    gzip().assert_followed_by(&[
         (b"", Some(b"hay")),
         (&member, Some(b"hayhay")),
         (&[0; 5000], Some(b"hay")),
         (b"\0\0x", None),
         (b"garbage", None),
-    ];
-    for (after, expected) in cases {
-        let result = decode(&[&member, after].concat());
-        assert_eq!(result.as_deref().ok(), expected, "{after:?}");
-        assert!(result.is_ok() || result.is_err_and(|e| e.kind() == ErrorKind::CORRUPT));
-    }
+    ]);
 }
 
 #[test]
 fn gunzip_pigz_and_python_read_it() {
     let python =
         "import gzip,sys; sys.stdout.buffer.write(gzip.decompress(sys.stdin.buffer.read()))";
-    for length in [0, 1, 1_000_000] {
-        let input = text(length);
-        let encoded = encode(&input, 2);
-        pipe("gzip", &["-t"], &encoded);
-        pipe("pigz", &["-t"], &encoded);
-        assert!(pipe("gzip", &["-dc"], &encoded) == input);
-        assert!(pipe("pigz", &["-dc"], &encoded) == input);
-        assert!(pipe("python3", &["-c", python], &encoded) == input);
+    let commands: [&[&str]; 3] = [&["gzip", "-dc"], &["pigz", "-dc"], &["python3", "-c", python]];
+    let lengths = [0, 1, 1_000_000];
+    gzip().assert_read_by(&commands, &lengths, &[]);
+    for length in lengths {
+        let encoded = gzip().encode(&text(length), threads(2)).unwrap();
+        pipe(&["gzip", "-t"], &encoded);
+        pipe(&["pigz", "-t"], &encoded);
     }
 }
 
 #[test]
 fn what_gzip_and_pigz_wrote_is_read() {
-    let input = text(1_000_000);
-    let cases: [(&str, &[&str]); 4] =
-        [("gzip", &["-c", "-1"]), ("gzip", &["-9"]), ("pigz", &["-c"]), ("pigz", &["-i", "-p2"])];
-    for (program, arguments) in cases {
-        let encoded = pipe(program, arguments, &input);
-        assert!(decode(&encoded).unwrap() == input, "{program} {arguments:?}");
-        let twice = [encoded.as_slice(), &encoded].concat();
-        assert_eq!(decode(&twice).unwrap().len(), 2 * input.len());
-    }
+    let commands: [&[&str]; 4] =
+        [&["gzip", "-c", "-1"], &["gzip", "-9"], &["pigz", "-c"], &["pigz", "-i", "-p2"]];
+    gzip().assert_reads(&commands, 1_000_000);
 }
 
 #[test]
 fn every_level_can_be_wished_for_and_a_wrong_wish_is_brought_into_range() {
-    let input = text(200_000);
-    let mut sizes = Vec::new();
-    for level in [i32::MIN + 1, 0, 1, 6, 9, 10, i32::MAX] {
-        let options = StreamOptions { level: Some(level), ..StreamOptions::default() };
-        let encoder = gzip().encoder(options).unwrap();
-        let packed = run(encoder, &input, (1 << 16, 1 << 16), false).unwrap();
-        assert!(decode(&packed).unwrap() == input);
-        sizes.push(packed.len());
-    }
-    assert_eq!((sizes[0], sizes[1], sizes[5], sizes[6]), (sizes[2], sizes[2], sizes[4], sizes[4]));
-    assert!(sizes[2] > sizes[4]);
+    gzip().assert_levels(&[1, 6, 9], 200_000, StreamOptions::default());
 }

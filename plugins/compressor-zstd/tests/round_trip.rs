@@ -1,174 +1,41 @@
-//! Streams in pieces of any size, damaged streams, and the real programs.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
-
-use std::{
-    io::Write,
-    process::{Command, Stdio},
-    thread,
-};
+//! Any stream, any damage to it, and the real programs.
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use hayloft_compressor_zstd::{Config, Zstd};
-use hayloft_plugin_api::{Codec, Compressor, ErrorKind, Op, Result, StreamOptions};
-use proptest::prelude::*;
+use hayloft_plugin_api::{
+    Compressor, StreamOptions,
+    conformance::codecs::{Codecs, Pieces, Properties, noise, run, text, threads},
+};
 
-fn zstd() -> Zstd {
-    Zstd::new(Config::default()).unwrap()
-}
-
-fn options(threads: u32) -> StreamOptions {
-    StreamOptions { threads: Some(threads), ..StreamOptions::default() }
-}
-
-/// Feeds `input` in pieces of `cut` bytes and takes the output in pieces of
-/// `room` bytes; with `flush`, flushes after every piece.
-fn run(
-    mut codec: Box<dyn Codec>,
-    input: &[u8],
-    (cut, room): (usize, usize),
-    flush: bool,
-) -> Result<Vec<u8>> {
-    let (mut output, mut all) = (vec![0; room], Vec::new());
-    let mut drive = |mut piece: &[u8], op: Op| -> Result<()> {
-        loop {
-            let step = codec.step(piece, &mut output, op)?;
-            all.extend_from_slice(&output[..step.produced]);
-            piece = &piece[step.consumed..];
-            if step.done || (op == Op::RUN && piece.is_empty() && step.produced < room) {
-                return Ok(());
-            }
-            assert!(step.consumed + step.produced > 0, "no progress");
-        }
-    };
-    for piece in input.chunks(cut) {
-        drive(piece, if flush { Op::FLUSH } else { Op::RUN })?;
-    }
-    drive(&[], Op::FINISH)?;
-    Ok(all)
-}
-
-fn encode(input: &[u8], threads: u32) -> Vec<u8> {
-    let codec = zstd().encoder(options(threads)).unwrap();
-    run(codec, input, (256 << 10, 256 << 10), false).unwrap()
-}
-
-fn decode(input: &[u8]) -> Result<Vec<u8>> {
-    run(zstd().decoder().unwrap(), input, (1000, 3000), false)
-}
-
-fn text(length: usize) -> Vec<u8> {
-    let lines = (0_u32..).map(|i| format!("{i} {}\n", i.wrapping_mul(2_654_435_761) % 9973));
-    lines.flat_map(String::into_bytes).take(length).collect()
-}
-
-/// Pipes `input` through a program, which must end well.
-fn pipe(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().expect(program);
-    let mut stdin = child.stdin.take().unwrap();
-    let output = thread::scope(|scope| {
-        scope.spawn(move || stdin.write_all(input).unwrap());
-        child.wait_with_output().unwrap()
-    });
-    assert!(output.status.success(), "{program} {arguments:?}");
-    output.stdout
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
-
-    #[test]
-    fn what_was_encoded_is_decoded_in_pieces_of_any_size(
-        noise in proptest::collection::vec(any::<u8>(), 0..3000),
-        length in 0_usize..300_000,
-        sizes in (1_usize..70_000, 1_usize..70_000),
-        threads in 1_u32..4,
-        flush in any::<bool>(),
-    ) {
-        let mut input = text(length);
-        input.extend_from_slice(&noise);
-        let sizes = if flush { (sizes.0.max(5000), sizes.1) } else { sizes };
-        let encoder = zstd().encoder(options(threads)).unwrap();
-        let encoded = run(encoder, &input, sizes, flush).unwrap();
-        let decoded = run(zstd().decoder().unwrap(), &encoded, sizes, false).unwrap();
-        prop_assert!(decoded == input);
-    }
-
-    #[test]
-    fn no_bytes_make_the_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..500)) {
-        let mut headed = b"\x28\xb5\x2f\xfd".to_vec();
-        headed.extend_from_slice(&bytes);
-        for input in [bytes, headed] {
-            if let Err(error) = decode(&input) {
-                prop_assert_eq!(error.kind(), ErrorKind::CORRUPT);
-            }
-        }
-    }
+fn zstd() -> Codecs {
+    Codecs::compressor(Zstd::new(Config::default()).unwrap())
 }
 
 #[test]
-fn buffers_of_one_byte_are_enough() {
-    for length in [0, 1, 5, 70_000] {
-        let input = text(length);
-        let encoder = zstd().encoder(options(2)).unwrap();
-        let packed = run(encoder, &input, (1, 1), false).unwrap();
-        let decoder = zstd().decoder().unwrap();
-        assert!(run(decoder, &packed, (1, 1), false).unwrap() == input);
-    }
-}
-
-#[test]
-fn a_stream_that_is_cut_off_anywhere_is_corrupt() {
-    let encoded = encode(&text(100_000), 1);
-    for end in (0..200).chain((200..encoded.len()).step_by(997)).chain([encoded.len() - 1]) {
-        let error = decode(&encoded[..end]).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::CORRUPT, "{end}");
-    }
-}
-
-#[test]
-fn a_flipped_bit_is_never_decoded_to_something_else() {
-    let input = text(3000);
-    let encoded = encode(&input, 1);
-    for bit in 0..encoded.len() * 8 {
-        let mut damaged = encoded.clone();
-        damaged[bit / 8] ^= 1 << (bit % 8);
-        match decode(&damaged) {
-            Err(error) => assert_eq!(error.kind(), ErrorKind::CORRUPT, "bit {bit}"),
-            // Of some bits of the header nothing depends.
-            Ok(decoded) => assert!(decoded == input, "bit {bit}"),
-        }
-    }
+fn whatever_happens_to_a_stream_is_noticed() {
+    let header = b"\x28\xb5\x2f\xfd";
+    zstd().assert_properties(&Properties { header, flipped: 3000, ..Properties::default() });
 }
 
 #[test]
 fn what_may_follow_a_frame_is_a_frame() {
-    let frame = encode(b"hay", 1);
+    let frame = zstd().encode(b"hay", threads(1)).unwrap();
     let skippable = b"\x50\x2a\x4d\x18\x03\0\0\0abc";
-    let cases: [(&[u8], Option<&[u8]>); 5] = [
+    zstd().assert_followed_by(&[
         (b"", Some(b"hay")),
         (&frame, Some(b"hayhay")),
         (skippable, Some(b"hay")),
         (b"\0", None),
         (b"garbage", None),
-    ];
-    for (after, expected) in cases {
-        let result = decode(&[&frame, after].concat());
-        assert_eq!(result.as_deref().ok(), expected, "{after:?}");
-        assert!(result.is_ok() || result.is_err_and(|e| e.kind() == ErrorKind::CORRUPT));
-    }
+    ]);
 }
 
 #[test]
 fn the_zstd_program_reads_it() {
     for length in [0, 1, 9_000_000] {
-        let input = text(length);
-        for (threads, size_hint) in [(1, None), (2, None), (2, Some(length as u64))] {
-            let options = StreamOptions { size_hint, ..options(threads) };
-            let encoder = zstd().encoder(options).unwrap();
-            let packed = run(encoder, &input, (256 << 10, 256 << 10), false).unwrap();
-            assert!(pipe("zstd", &["-dc"], &packed) == input);
-        }
+        let hinted = StreamOptions { size_hint: Some(length as u64), ..threads(2) };
+        let options = [threads(1), threads(2), hinted];
+        zstd().assert_read_by(&[&["zstd", "-dc"]], &[length], &options);
     }
 }
 
@@ -176,54 +43,40 @@ fn the_zstd_program_reads_it() {
 fn a_wrong_size_hint_does_no_harm() {
     let input = text(100_000);
     for size_hint in [0, 1, 99_999, 100_001, 1 << 40] {
-        let options = StreamOptions { size_hint: Some(size_hint), ..options(2) };
+        let options = StreamOptions { size_hint: Some(size_hint), ..threads(2) };
         let encoder = zstd().encoder(options).unwrap();
-        let packed = run(encoder, &input, (5000, 5000), false).unwrap();
-        assert!(decode(&packed).unwrap() == input);
+        let packed = run(encoder, &input, Pieces::of(5000, 5000)).unwrap();
+        assert!(zstd().decode(&packed).unwrap() == input);
     }
 }
 
 #[test]
 fn what_the_zstd_program_wrote_is_read() {
-    let input = text(3_000_000);
-    let cases: [&[&str]; 5] =
-        [&["-c"], &["-1", "--no-check"], &["-T2", "-19"], &["--long=30"], &["--fast=5"]];
-    for arguments in cases {
-        let encoded = pipe("zstd", arguments, &input);
-        assert!(decode(&encoded).unwrap() == input, "{arguments:?}");
-        let twice = [encoded.as_slice(), &encoded].concat();
-        assert_eq!(decode(&twice).unwrap().len(), 2 * input.len());
-    }
+    let commands: [&[&str]; 5] = [
+        &["zstd", "-c"],
+        &["zstd", "-1", "--no-check"],
+        &["zstd", "-T2", "-19"],
+        &["zstd", "--long=30"],
+        &["zstd", "--fast=5"],
+    ];
+    zstd().assert_reads(&commands, 3_000_000);
 }
 
 #[test]
 fn long_windows_find_what_lies_far_back() {
-    let noise: Vec<u8> = (0_u64..12 << 20)
-        .map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) >> 13).to_le_bytes()[0])
-        .collect();
+    let noise = noise(12 << 20);
     let input = [noise.as_slice(), &noise].concat();
-    let mut sizes = Vec::new();
-    for long in [None, Some(27)] {
-        let zstd = Zstd::new(Config { long, ..Config::default() }).unwrap();
-        let encoder = zstd.encoder(options(1)).unwrap();
-        let packed = run(encoder, &input, (1 << 20, 1 << 20), false).unwrap();
-        assert!(decode(&packed).unwrap() == input);
-        sizes.push(packed.len());
-    }
+    let sizes = [None, Some(27)].map(|long| {
+        let config = Config { long, ..Config::default() };
+        let long = Codecs::compressor(Zstd::new(config).unwrap());
+        let packed = long.encode(&input, threads(1)).unwrap();
+        assert!(zstd().decode(&packed).unwrap() == input);
+        packed.len()
+    });
     assert!(sizes[1] * 3 < sizes[0] * 2, "{sizes:?}");
 }
 
 #[test]
 fn every_level_can_be_wished_for_and_a_wrong_wish_is_brought_into_range() {
-    let input = text(200_000);
-    let mut sizes = Vec::new();
-    for level in [i32::MIN + 1, -100, 1, 3, 22, 23, i32::MAX] {
-        let options = StreamOptions { level: Some(level), ..StreamOptions::default() };
-        let encoder = zstd().encoder(options).unwrap();
-        let packed = run(encoder, &input, (1 << 16, 1 << 16), false).unwrap();
-        assert!(decode(&packed).unwrap() == input);
-        sizes.push(packed.len());
-    }
-    assert_eq!((sizes[0], sizes[4], sizes[4]), (sizes[1], sizes[5], sizes[6]));
-    assert!(sizes[1] > sizes[4]);
+    zstd().assert_levels(&[-100, 1, 3, 22], 200_000, StreamOptions::default());
 }
