@@ -8,6 +8,13 @@ umask 022
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 # Debian packages are unpacked here where they cannot be installed.
 unpacked=$root/scratch/packages
+# What the tests run: a server, other programs that read what we write and
+# write what we read, and compilers for plugins in C.
+# shellcheck disable=SC2034 # used by those who source this
+test_programs=(
+    cc c++ postgresql age age-keygen bzip2 cmp gpg gzip kill lz4 pigz python3 setfacl setfattr tar
+    xz zstd
+)
 export DEBIAN_FRONTEND=noninteractive
 
 say() { printf '%s\n' "$*"; }
@@ -49,7 +56,7 @@ missing_packages() {
     for program; do
         case $program in
         postgresql) find_postgresql >/dev/null || printf 'postgresql\n' ;;
-        *) command -v "$program" >/dev/null || package_of "$program" ;;
+        *) type -P "$program" >/dev/null || package_of "$program" ;;
         esac
     done
 }
@@ -57,11 +64,13 @@ missing_packages() {
 package_of() {
     case $1 in
     cc) printf 'gcc\nlibc6-dev\n' ;;
+    c++) printf 'g++\n' ;;
+    age-keygen) printf 'age\n' ;;
+    kill) printf 'procps\n' ;;
     setfacl) printf 'acl\n' ;;
     setfattr) printf 'attr\n' ;;
     gpg) printf 'gnupg\n' ;;
     xz) printf 'xz-utils\n' ;;
-    mkfifo) printf 'coreutils\n' ;;
     cmp) printf 'diffutils\n' ;;
     *) printf '%s\n' "$1" ;;
     esac
@@ -72,7 +81,7 @@ package_of() {
 need_programs() {
     local packages
     use_unpacked
-    mapfile -t packages < <(missing_packages "$@")
+    mapfile -t packages < <(missing_packages "$@" | sort -u)
     if [[ ${#packages[@]} -gt 0 ]]; then
         get_packages "${packages[@]}"
         mapfile -t packages < <(missing_packages "$@")
@@ -126,10 +135,23 @@ unpack_packages() {
         dpkg -x "$package" "$unpacked"
     done
     rm -rf "$apt"
-    # GnuPG has to be told that it is not where it was built for.
-    [[ ! -x $unpacked/usr/bin/gpg ]] ||
-        printf 'rootdir=%s\n' "$unpacked/usr" >"$unpacked/usr/bin/gpgconf.ctl"
+    settle_unpacked
     use_unpacked
+}
+
+# Tells programs that they are not where they were built for.
+settle_unpacked() {
+    local programs=$unpacked/usr/bin
+    if [[ -x $programs/gpg ]]; then
+        printf 'rootdir=%s\n' "$unpacked/usr" >"$programs/gpgconf.ctl"
+    fi
+    if [[ -x $programs/g++ ]]; then
+        # What it shares with the C compiler is where that one is.
+        printf '#!/bin/sh\nexec %s -idirafter %s -B%s "$@"\n' "$programs/g++" \
+            "$(cc -print-file-name=include)" "$(dirname "$(cc -print-libgcc-file-name)")" \
+            >"$programs/c++"
+        chmod +x "$programs/c++"
+    fi
 }
 
 # Puts what was unpacked where it is found.
