@@ -41,6 +41,7 @@ pub(crate) fn run(
         request: request(context, setup, name)?,
         arguments: arguments.clone(),
     };
+    let _progress = context.log().screen().begin(name);
     match run_task(context, &format!("command {name}"), task, None)? {
         Done::Command(code) => Ok(ExitCode::from(code)),
         other => Err(unexpected(&other)),

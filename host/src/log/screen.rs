@@ -66,10 +66,14 @@ impl Screen {
 
     fn line(&self, text: &str) {
         // Nobody is left to be told if standard error cannot be written to.
-        let show = || drop(writeln!(anstream::stderr().lock(), "{text}"));
+        self.aside(|| drop(writeln!(anstream::stderr().lock(), "{text}")));
+    }
+
+    /// Writes something while the progress is out of the way.
+    pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.bars {
-            Some(bars) => bars.suspend(show),
-            None => show(),
+            Some(bars) => bars.suspend(write),
+            None => write(),
         }
     }
 

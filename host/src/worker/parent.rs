@@ -154,8 +154,9 @@ impl Watched<'_> {
             Message::Log(record) => self.call.log.write(&record),
             Message::Progress(report) => self.call.log.screen().progress(&report),
             Message::Print(bytes) => {
-                if let Err(error) = crate::log::print(&bytes) {
-                    self.call.log.screen().trouble(&format!("cannot write the output: {error}"));
+                let screen = self.call.log.screen();
+                if let Err(error) = screen.aside(|| crate::log::print(&bytes)) {
+                    screen.trouble(&format!("cannot write the output: {error}"));
                 }
             }
             Message::Entering(facts) => self.plugin = plugin(&facts),
