@@ -175,6 +175,19 @@ fn links_lead_somewhere() {
 }
 
 #[test]
+fn files_that_pages_include_are_there() {
+    let mut seen = 0;
+    for page in Page::all() {
+        for piece in page.text.split("{{#include ").skip(1) {
+            let file = page.path.parent().unwrap().join(piece.split("}}").next().unwrap());
+            assert!(file.is_file(), "{} includes {}", page.name, file.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 0);
+}
+
+#[test]
 fn the_book_has_every_page_in_its_summary() {
     let book = page::root().join("docs/src");
     let summary = Page::read(&book.join("SUMMARY.md"));
