@@ -8,11 +8,14 @@ use std::{ffi::OsString, io::Write, process::ExitCode};
 use clap::{CommandFactory, FromArgMatches, error::ErrorKind};
 
 pub use self::arguments::{
-    Cli, Command, ConfigCommand, GlobalArgs, PluginCommand, PluginNewArgs, RunArgs, StatusArgs,
+    CedarArgs, Cli, Command, ConfigCommand, GlobalArgs, PluginCommand, PluginNewArgs, RunArgs,
+    StatusArgs,
 };
 use crate::{
+    cback3,
     commands::{self, Context},
     failure::{Failure, Kind},
+    services::detach,
     worker,
 };
 
@@ -21,10 +24,18 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
     if arguments.get(1).is_some_and(|it| it == worker::COMMAND) {
         return commands::worker::run();
     }
+    if arguments.get(1).is_some_and(|it| it == detach::COMMAND) {
+        return commands::detached::run();
+    }
+    if let Some(call) = cback3::Call::of_arguments(arguments) {
+        return cback3::main(&call);
+    }
+    let linked = external::linked(arguments);
+    let arguments = linked.as_deref().unwrap_or(arguments);
     let outcome = match Cli::try_parse_from_arguments(arguments) {
         Ok(Parsed::Own(cli)) => dispatch(&cli),
-        Ok(Parsed::Plugin(global)) => external::run(&global, arguments),
-        Err(Unparsed::Shown(code)) => return code,
+        Ok(Parsed::Plugin(typed)) => external::run(&typed, arguments),
+        Err(Unparsed::Shown(code)) => Ok(code),
         Err(Unparsed::Failed(failure)) => Err(failure),
     };
     match outcome {
@@ -32,7 +43,7 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
         Err(failure) => {
             // Nobody is left to be told if standard error is closed.
             drop(failure.write(&mut anstream::stderr().lock()));
-            failure.exit_code()
+            external::exit_code(arguments, failure.kind())
         }
     }
 }
@@ -41,7 +52,16 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
 enum Parsed {
     Own(Box<Cli>),
     /// The command of a plugin; parsed again once the plugin has described it.
-    Plugin(GlobalArgs),
+    Plugin(Typed),
+}
+
+/// The command of a plugin as it was typed.
+struct Typed {
+    global: GlobalArgs,
+    /// The command's name.
+    name: String,
+    /// What stands behind the name.
+    words: Vec<OsString>,
 }
 
 enum Unparsed {
@@ -52,15 +72,16 @@ enum Unparsed {
 
 impl Cli {
     fn try_parse_from_arguments(arguments: &[OsString]) -> Result<Parsed, Unparsed> {
-        let command = Self::command().allow_external_subcommands(true);
-        match command.try_get_matches_from(arguments) {
+        let mut command = Self::command().allow_external_subcommands(true);
+        match command.try_get_matches_from_mut(arguments) {
             Ok(matches) => {
-                let own = matches.subcommand_name().is_some_and(|name| {
-                    Self::command().get_subcommands().any(|it| it.get_name() == name)
-                });
-                if !own {
+                if let Some((name, below)) = matches.subcommand()
+                    && !command.get_subcommands().any(|it| it.get_name() == name)
+                {
                     let global = GlobalArgs::from_arg_matches(&matches).map_err(|e| show(&e))?;
-                    return Ok(Parsed::Plugin(global));
+                    let words = below.get_many::<OsString>("").into_iter().flatten();
+                    let words = words.cloned().collect();
+                    return Ok(Parsed::Plugin(Typed { global, name: name.to_owned(), words }));
                 }
                 let cli = Self::from_arg_matches(&matches).map_err(|e| show(&e))?;
                 Ok(Parsed::Own(Box::new(cli)))
@@ -78,15 +99,23 @@ fn lists_commands(error: &clap::Error) -> bool {
 }
 
 fn show(error: &clap::Error) -> Unparsed {
-    // Help goes to standard output, a usage error to standard error.
+    if error.exit_code() == 0 {
+        // Help, or the version.
+        let text = error.render().ansi().to_string();
+        return write_out(text.as_bytes()).map_or_else(Unparsed::Failed, Unparsed::Shown);
+    }
+    // Nobody is left to be told if standard error is closed.
     drop(error.print());
-    let code = u8::try_from(error.exit_code()).unwrap_or(Kind::Usage.code());
-    Unparsed::Shown(ExitCode::from(code))
+    Unparsed::Failed(Failure::silent(Kind::Usage))
 }
 
 fn dispatch(cli: &Cli) -> Result<ExitCode, Failure> {
     match &cli.command {
         Command::Run(args) => commands::run::run(&Context::new(&cli.global)?, args),
+        Command::Cback3(_) | Command::Cback3Span(_) | Command::Cback3AmazonS3Sync(_) => {
+            let text = "only --now and --plugin-dir can stand before a command of Cedar Backup";
+            Err(Failure::new(Kind::Usage, text).hint("put its own switches behind its name"))
+        }
         Command::Status(args) => commands::status::run(&Context::new(&cli.global)?, args),
         Command::Config { command } => commands::config::run(&Context::new(&cli.global)?, command),
         Command::Plugin { command } => commands::plugin::run(&Context::new(&cli.global)?, command),

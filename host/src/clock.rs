@@ -1,7 +1,12 @@
 //! What time it is: read once, at the start of a command.
 
+use std::{env, fs, path::Path};
+
 use hayloft_plugin_api::{LocalTime, Weekday};
 use jiff::{Timestamp, Zoned, civil, tz::TimeZone};
+
+/// The file that says which zone this machine is in, see localtime(5).
+const LOCAL_ZONE: &str = "/etc/localtime";
 
 /// A moment in the zone of this machine.
 #[derive(Debug, Clone)]
@@ -19,7 +24,7 @@ pub struct NoMoment {
 impl Moment {
     /// Reads the clock.
     pub fn now() -> Self {
-        Self(Zoned::now())
+        Self(Timestamp::now().to_zoned(zone()))
     }
 
     /// Reads a date, a local time or a time with an offset or zone.
@@ -28,7 +33,7 @@ impl Moment {
     ///
     /// If it is none of these.
     pub fn parse(text: &str) -> Result<Self, NoMoment> {
-        let zone = TimeZone::system();
+        let zone = zone();
         let zoned = text
             .parse::<Zoned>()
             .ok()
@@ -60,6 +65,13 @@ impl Moment {
         self.0.strftime("%Y-%m-%dT%H:%M:%S %Z").to_string()
     }
 
+    /// Returns it as `Tue Nov 17 02:00:00 2026 UTC`, whatever the zone of this
+    /// machine.
+    pub fn long_utc(&self) -> String {
+        let utc = self.0.with_time_zone(TimeZone::UTC);
+        utc.strftime("%a %b %d %H:%M:%S %Y UTC").to_string()
+    }
+
     /// Returns it in RFC 3339 form with the offset.
     pub fn rfc3339(&self) -> String {
         self.0.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
@@ -74,6 +86,19 @@ impl Moment {
     pub fn unix_seconds(&self) -> i64 {
         self.0.timestamp().as_second()
     }
+}
+
+/// Returns the zone of this machine. The file is read as it is: to look its
+/// name up would take a walk through all the zones that there are.
+fn zone() -> TimeZone {
+    let file = if env::var_os("TZ").is_some() { None } else { of_file(Path::new(LOCAL_ZONE)) };
+    file.unwrap_or_else(TimeZone::system)
+}
+
+fn of_file(path: &Path) -> Option<TimeZone> {
+    let real = path.canonicalize().ok()?;
+    let (_, name) = real.to_str()?.split_once("/zoneinfo/")?;
+    TimeZone::tzif(name, &fs::read(&real).ok()?).ok()
 }
 
 fn weekday(day: civil::Weekday) -> Weekday {
@@ -93,6 +118,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_zone_of_a_file_is_that_of_its_name() {
+        let zone = of_file(Path::new("/usr/share/zoneinfo/Europe/Berlin")).unwrap();
+        let named = TimeZone::get("Europe/Berlin").unwrap();
+        assert_eq!(zone.iana_name(), named.iana_name());
+        for second in [0, 1_700_000_000, 1_750_000_000] {
+            let moment = Timestamp::from_second(second).unwrap();
+            let shown =
+                |zone: &TimeZone| moment.to_zoned(zone.clone()).strftime("%c %Z %:z").to_string();
+            assert_eq!(shown(&zone), shown(&named));
+        }
+        assert!(of_file(Path::new("/nonexistent")).is_none());
+        assert!(of_file(Path::new("/etc/passwd")).is_none());
+    }
+
+    #[test]
     fn moments_are_read_in_all_their_forms() {
         for text in
             ["2026-11-21", "2026-11-21T02:30", "2026-11-21T02:30:00", "2026-11-21T02:30:00+01:00"]
@@ -102,5 +142,11 @@ mod tests {
         for text in ["", "yesterday", "2026-13-01", "12:00"] {
             assert!(Moment::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_long_form_is_the_same_everywhere() {
+        let moment = Moment::parse("2026-11-21T02:30:00+01:00").unwrap();
+        assert_eq!(moment.long_utc(), "Sat Nov 21 01:30:00 2026 UTC");
     }
 }

@@ -2,6 +2,8 @@
 
 pub(crate) mod config;
 mod context;
+pub(crate) mod detached;
+pub(crate) mod in_process;
 pub(crate) mod man;
 pub(crate) mod plugin;
 pub(crate) mod plugin_command;

@@ -2,10 +2,12 @@
 
 mod check;
 mod flaw;
+mod modes;
 mod picture;
 mod position;
 mod prolog;
 pub mod schema;
+mod secrets;
 mod show;
 mod strict;
 mod tree;
@@ -21,6 +23,7 @@ use hayloft_plugin_api::{Diagnostic, Error, ErrorKind, Node, Position, Result};
 pub use self::{
     check::{check, check_with},
     flaw::Flaw,
+    modes::check_modes,
     picture::{pictures, pictures_of},
     show::{Shown, effective, effective_text},
 };
@@ -134,7 +137,8 @@ pub fn fuzz(bytes: &[u8]) {
     }
 }
 
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+/// Reads the bytes of a file, not more than are looked at.
+pub(crate) fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     fs::File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
     Ok(bytes)

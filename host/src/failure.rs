@@ -105,6 +105,16 @@ impl Failure {
         self.kind
     }
 
+    /// Returns the message, then what caused it.
+    pub fn chain(&self) -> Vec<String> {
+        [std::slice::from_ref(&self.message), &self.causes].concat()
+    }
+
+    /// Returns what the user can do.
+    pub fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
     /// Shows it to a person and returns the exit code.
     ///
     /// # Errors

@@ -58,8 +58,18 @@ pub struct ActionRecord {
     pub summary: String,
     /// What somebody should look at.
     pub warnings: Vec<String>,
+    /// Whether it was done in part: what failed, or what the warnings speak
+    /// of, is missing, and what there is is good.
+    #[serde(default)]
+    pub incomplete: bool,
+    /// Whether a hook is why it failed; not remembered.
+    #[serde(skip)]
+    pub vetoed: bool,
     /// Why it failed.
     pub error: Option<String>,
+    /// The same in its parts, what caused it last; not remembered.
+    #[serde(skip)]
+    pub causes: Vec<String>,
     /// What can be done about it.
     pub hint: Option<String>,
     /// Figures for scripts.

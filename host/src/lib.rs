@@ -4,6 +4,7 @@
 //! configuration, puts actions in order, runs hooks, hands out services and
 //! reports. It backs nothing up itself, and it names no plugin.
 
+pub mod cback3;
 pub mod cli;
 pub mod clock;
 mod commands;
@@ -14,6 +15,8 @@ pub mod history;
 pub mod lock;
 pub mod log;
 pub mod plugins;
+mod processes;
 pub mod services;
 pub mod setup;
+pub mod signals;
 pub mod worker;

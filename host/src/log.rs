@@ -13,11 +13,11 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt, util::SubscriberInitExt};
 
 pub use self::{
-    file::{FileError, LogFile},
+    file::{FileError, LogFile, NewFile},
     layer::{Forward, RecordLayer, level_name},
-    screen::Screen,
+    screen::{Bare, Screen},
 };
-use crate::worker::protocol::LogRecord;
+use crate::worker::protocol::{LogRecord, Message, OUTPUT};
 
 /// What the user wants to see and to keep.
 #[derive(Debug, Clone)]
@@ -26,19 +26,37 @@ pub struct LogOptions {
     pub screen: LevelFilter,
     /// The most verbose level that goes to the log file.
     pub file: LevelFilter,
+    /// What becomes of the output of programs that we run.
+    pub output: Output,
     /// Directives such as `hayloft_action_collect=debug`, which win.
     pub directives: Option<String>,
+}
+
+/// What becomes of the output of programs that we run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Output {
+    /// They are messages of level info.
+    #[default]
+    Messages,
+    /// Their lines go into the log file as they are, as Cedar Backup's
+    /// `--output` wants it.
+    Raw,
+    /// It is dropped.
+    Dropped,
 }
 
 impl LogOptions {
     /// Returns the filter for this process and its workers, in the form of
     /// `RUST_LOG`.
     pub fn filter(&self) -> String {
-        let level = self.screen.max(self.file);
-        match &self.directives {
-            Some(directives) => format!("{level},{directives}"),
-            None => level.to_string(),
+        let mut filter = vec![self.screen.max(self.file).to_string()];
+        match self.output {
+            Output::Messages => {}
+            Output::Raw => filter.push(format!("{OUTPUT}=debug")),
+            Output::Dropped => filter.push(format!("{OUTPUT}=off")),
         }
+        filter.extend(self.directives.clone());
+        filter.join(",")
     }
 }
 
@@ -49,6 +67,7 @@ pub struct Log {
     file: Option<LogFile>,
     screen_level: LevelFilter,
     file_level: LevelFilter,
+    output: Output,
 }
 
 impl Log {
@@ -60,13 +79,14 @@ impl Log {
     pub fn open(
         options: &LogOptions,
         screen: Screen,
-        file: Option<&Path>,
+        file: Option<(&Path, &NewFile)>,
     ) -> Result<Self, FileError> {
         Ok(Self {
             screen,
-            file: file.map(LogFile::open).transpose()?,
+            file: file.map(|(path, new)| LogFile::open(path, new)).transpose()?,
             screen_level: options.screen,
             file_level: options.file,
+            output: options.output,
         })
     }
 
@@ -75,16 +95,31 @@ impl Log {
         &self.screen
     }
 
+    /// Shows what a plugin at work has to say. What is for the program, such as
+    /// a result, is not shown.
+    pub fn show(&self, message: &Message) {
+        match message {
+            Message::Log(record) => self.write(record),
+            Message::Progress(report) => self.screen.progress(report),
+            Message::Print(bytes) => self.screen.print(bytes),
+            Message::Ask(_) | Message::Entering(_) | Message::Done(_) => {}
+        }
+    }
+
     /// Writes a record to wherever it is wanted.
     pub fn write(&self, record: &LogRecord) {
         let level = hayloft_plugin_api::log::filter_from_wire(record.level);
-        if level <= self.screen_level {
+        let raw = self.output != Output::Messages && record.is_output();
+        if level <= self.screen_level && !raw {
             self.screen.message(record);
         }
-        if let Some(file) = &self.file
-            && level <= self.file_level
-            && let Err(error) = file.write(record)
-        {
+        let Some(file) = &self.file else { return };
+        let written = match self.output {
+            Output::Raw if raw => file.write_output(record),
+            _ if raw || level > self.file_level => Ok(()),
+            _ => file.write(record),
+        };
+        if let Err(error) = written {
             self.screen.trouble(&format!("cannot write the log: {error}"));
         }
     }
@@ -117,14 +152,7 @@ pub fn one_line(text: &str) -> std::borrow::Cow<'_, str> {
     if !text.contains(|c: char| c.is_control()) {
         return text.into();
     }
-    text.chars()
-        .flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_default());
-            let plain = (!c.is_control()).then_some(c);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect::<String>()
-        .into()
+    hayloft_plugin_api::text::one_line(text).into()
 }
 
 /// Writes to standard output; a reader that went away is no error.

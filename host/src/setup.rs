@@ -1,6 +1,7 @@
 //! The configuration and the plugins together: what every command works with.
 
 mod check;
+mod defined;
 mod names;
 mod run_id;
 
@@ -13,7 +14,7 @@ use std::{
 
 use hayloft_plugin_api::{
     Diagnostic, Error, ErrorKind, Event, Node, Result, Settings, Weekday,
-    abi::{HookBox, StorageBox, TransformBox},
+    abi::{ActionBox, HookBox, StorageBox, TransformBox},
     cedar,
 };
 
@@ -33,6 +34,8 @@ pub struct Setup {
     registry: Registry,
     settings: OnceLock<Settings>,
     last_progress: Mutex<Option<Instant>>,
+    /// What plugins gave settings of their own.
+    defined: Mutex<Vec<Named>>,
 }
 
 impl fmt::Debug for Setup {
@@ -44,7 +47,13 @@ impl fmt::Debug for Setup {
 impl Setup {
     /// Puts a configuration and the plugins together. Nothing is loaded yet.
     pub fn new(document: Document, registry: Registry) -> Self {
-        Self { document, registry, settings: OnceLock::new(), last_progress: Mutex::new(None) }
+        Self {
+            document,
+            registry,
+            settings: OnceLock::new(),
+            last_progress: Mutex::new(None),
+            defined: Mutex::default(),
+        }
     }
 
     /// Returns the configuration.
@@ -129,18 +138,6 @@ impl Setup {
         all
     }
 
-    /// Returns the plugin's own name for a compressor or encryptor, and its
-    /// section.
-    fn named(&self, kind: &str, name: &str) -> Named {
-        let found = names::all(self.root(), &format!("{kind}s"), kind).find(|it| it.name == name);
-        found.unwrap_or_else(|| Named {
-            name: name.to_owned(),
-            plugin: name.to_owned(),
-            node: Node::empty(kind, self.root().position),
-            type_position: self.root().position,
-        })
-    }
-
     /// Returns the section that an action or command reads, an empty one if
     /// the file has none.
     ///
@@ -152,6 +149,25 @@ impl Setup {
         let section = self.registry.section(kind, name).unwrap_or(name);
         let node = self.root().child(section).cloned();
         Ok(node.unwrap_or_else(|| Node::empty(section, self.root().position)))
+    }
+
+    /// Opens an action with its section of the configuration.
+    ///
+    /// # Errors
+    ///
+    /// As [`Setup::section_of`]; [`ErrorKind::CONFIGURATION`] if the section is
+    /// wrong, or is not there and must be.
+    pub fn action(&self, name: &str) -> Result<ActionBox> {
+        let node = self.section_of("action", name)?;
+        self.registry.action(name, &node).map_err(|error| {
+            let section = &node.name;
+            if error.kind() != ErrorKind::CONFIGURATION || self.root().child(section).is_some() {
+                return error;
+            }
+            // Where each of its elements is missing says less.
+            Error::new(ErrorKind::CONFIGURATION, format!("the {section} section is missing"))
+                .hint("`hayloft config schema` shows what can be in it")
+        })
     }
 
     /// Opens a compressor or encryptor.

@@ -5,10 +5,12 @@ mod channel;
 mod parent;
 pub mod protocol;
 mod session;
+mod streams;
 
 pub use self::{
-    channel::Channel,
+    channel::{Channel, GRACE},
     parent::{Call, End, run},
+    streams::Passed,
 };
 
 /// The hidden command by which this program starts itself as a worker.

@@ -15,7 +15,5 @@ mod good;
 mod lab;
 #[path = "plugins/logging.rs"]
 mod logging;
-#[path = "plugins/speed.rs"]
-mod speed;
 #[path = "plugins/versions.rs"]
 mod versions;

@@ -53,6 +53,7 @@ enum {
     HAYLOFT_CANCELLED = 8,      /* the work was stopped */
     HAYLOFT_FULL = 10,          /* no room is left */
     HAYLOFT_TIMED_OUT = 11,     /* a time limit ran out */
+    HAYLOFT_CHANGED = 14,       /* it is not what the caller saw last */
     HAYLOFT_OTHER = 100         /* nothing in particular */
 };
 
@@ -114,6 +115,13 @@ typedef struct hayloft_object {
     int64_t modified_ns; /* nanoseconds since 1970; 0 if unknown */
     char etag[128];      /* changes with the content; may stay empty */
 } hayloft_object;
+
+/* Of any number of calls at the same time, over all threads, processes and
+ * hosts, one at most succeeds. */
+enum {
+    HAYLOFT_ATOMIC_CREATE = 1, /* put_open with HAYLOFT_CREATE_ONLY */
+    HAYLOFT_ATOMIC_REPLACE = 2 /* put_replace */
+};
 
 /* Takes an object of a list; not to be called again once it returned non-zero. */
 typedef int (*hayloft_take)(void *context, const char *key, const hayloft_object *object);
@@ -184,6 +192,17 @@ typedef struct hayloft_plugin {
     void (*hook_close)(void *hook);
     hayloft_status (*hook_event)(void *hook, const char *event, char *verdict,
                                  size_t verdict_size, hayloft_error *error);
+
+    /* Storages, all of which may be NULL. */
+
+    /* Sets `guarantees` to those of HAYLOFT_ATOMIC_... that hold. */
+    hayloft_status (*storage_guarantees)(void *storage, uint32_t *guarantees,
+                                         hayloft_error *error);
+    /* Begins to replace an object that must still have this etag when it is
+     * committed; else, or if it is gone, put_commit returns HAYLOFT_CHANGED. An
+     * etag is never one that the same key had before with other content. */
+    hayloft_status (*put_replace)(void *storage, const char *key, const char *etag,
+                                  uint64_t size_hint, void **put, hayloft_error *error);
 } hayloft_plugin;
 
 typedef const hayloft_plugin *(*hayloft_entry)(void);

@@ -20,7 +20,7 @@ use abi_stable::{
 
 use crate::{
     config::{Node, RDiagnostic},
-    error::RError,
+    error::{Error, ErrorKind, RError},
 };
 
 /// The result of everything that crosses the boundary and can fail.
@@ -113,6 +113,21 @@ pub struct RObjectMeta {
     pub etag: RString,
 }
 
+/// An object of [`RawStorage::delete_many`] that is still there.
+#[repr(C)]
+#[derive(StableAbi, Clone, Debug)]
+pub struct RUndeleted {
+    /// Which of the keys, counted from 0.
+    pub index: u64,
+    /// Why.
+    pub error: RError,
+}
+
+/// What a function answers that the other side does not have yet.
+fn unsupported<T>(message: &str) -> Fallible<T> {
+    RResult::RErr(Error::new(ErrorKind::UNSUPPORTED, message).into())
+}
+
 /// See [`Codec`](crate::Codec).
 #[sabi_trait]
 pub trait RawCodec: Send {
@@ -167,6 +182,41 @@ pub trait RawStorage: Send + Sync {
     /// See [`Storage::delete`](crate::Storage::delete).
     #[sabi(last_prefix_field)]
     fn delete(&self, key: RStr<'_>) -> Fallible<()>;
+    /// See [`Storage::put_trees`](crate::Storage::put_trees). Takes a
+    /// [`Request`](crate::Request) and [`Tree`](crate::Tree)s and returns an
+    /// [`Outcome`](crate::Outcome), all as JSON.
+    fn put_trees(&self, host: HostBox, request: RStr<'_>, trees: RStr<'_>) -> Fallible<RString> {
+        let _ = (host, request, trees);
+        unsupported("this storage takes single objects, no directory trees")
+    }
+    /// See [`Storage::capabilities`](crate::Storage::capabilities). Returns
+    /// [`Capabilities`](crate::Capabilities) as JSON.
+    fn capabilities(&self) -> Fallible<RString> {
+        unsupported("this storage does not say what it can do")
+    }
+    /// See [`Storage::replace`](crate::Storage::replace).
+    fn replace(&self, key: RStr<'_>, etag: RStr<'_>, options: RPutOptions) -> Fallible<PutBox> {
+        let _ = (key, etag, options);
+        unsupported("this storage cannot tell whether somebody else has replaced an object")
+    }
+    /// See [`Storage::delete_many`](crate::Storage::delete_many).
+    fn delete_many(&self, keys: RSlice<'_, RStr<'_>>) -> Fallible<RVec<RUndeleted>> {
+        let _ = keys;
+        unsupported("this storage deletes objects one by one")
+    }
+    /// See [`Storage::protection`](crate::Storage::protection). Returns a
+    /// [`Protection`](crate::Protection) or null as JSON.
+    fn protection(&self, key: RStr<'_>) -> Fallible<RString> {
+        let _ = key;
+        unsupported("this storage does not say until when an object is protected")
+    }
+    /// See [`Storage::sweep`](crate::Storage::sweep). Takes a
+    /// [`Sweep`](crate::Sweep) and returns [`Leftover`](crate::Leftover)s, all
+    /// as JSON.
+    fn sweep(&self, request: RStr<'_>) -> Fallible<RString> {
+        let _ = request;
+        unsupported("this storage does not say what was left behind in it")
+    }
 }
 
 /// See [`Hook`](crate::Hook).
@@ -233,6 +283,19 @@ pub trait RawHost: Send + Sync {
     /// not know the name says [`ErrorKind::UNSUPPORTED`](crate::ErrorKind).
     #[sabi(last_prefix_field)]
     fn call(&self, service: RStr<'_>, request: RStr<'_>) -> Fallible<RString>;
+    /// Opens the storage of that type with settings of the caller's.
+    fn storage_of(&self, plugin: RStr<'_>, section: &Node) -> Fallible<StorageBox> {
+        let _ = (plugin, section);
+        unsupported("this program opens storages of <storages> only; update it")
+    }
+    /// Opens the standard input of a command.
+    fn standard_input(&self) -> Fallible<ReaderBox> {
+        unsupported("this program keeps its standard input to itself; update it")
+    }
+    /// Opens the standard output of a command.
+    fn standard_output(&self) -> Fallible<PutBox> {
+        unsupported("this program prints text only; update it")
+    }
 }
 
 /// A value of a field.

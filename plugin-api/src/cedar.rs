@@ -16,6 +16,7 @@
 
 mod cause;
 mod collect;
+mod command;
 mod document;
 mod effective;
 mod extension;
@@ -36,6 +37,7 @@ mod store;
 pub use self::{
     cause::Cause,
     collect::{Collect, CollectDir, CollectFile, Exclude},
+    command::{command_for_shell, command_words, shell_quoted, shell_word},
     document::{Document, read},
     effective::{
         EffectiveItem, ItemKind, ManagedPeer, StagePeer, effective_collect, effective_peers,

@@ -88,6 +88,7 @@ pub struct Suite {
     shared: Vec<(String, String)>,
     sections: Vec<(String, String, Section)>,
     skipped: Vec<(String, String)>,
+    only: Option<(String, String)>,
     directory: Option<PathBuf>,
     glibc: Option<Glibc>,
     run_actions: bool,
@@ -111,6 +112,7 @@ impl Suite {
             shared: Vec::new(),
             sections: Vec::new(),
             skipped: Vec::new(),
+            only: None,
             directory: None,
             glibc: None,
             run_actions: false,
@@ -153,6 +155,14 @@ impl Suite {
     #[must_use]
     pub fn run_actions(mut self) -> Self {
         self.run_actions = true;
+        self
+    }
+
+    /// Checks one of the things that the plugin offers, and no other: where
+    /// each needs a server of its own.
+    #[must_use]
+    pub fn only(mut self, kind: &str, name: &str) -> Self {
+        self.only = Some((kind.to_owned(), name.to_owned()));
         self
     }
 
@@ -209,7 +219,7 @@ impl Suite {
     }
 
     fn check_plugin(&self, report: &mut Report, subject: &dyn Subject) {
-        for provided in &subject.metadata().provides {
+        for provided in subject.metadata().provides.iter().filter(|it| self.is_meant(it)) {
             let name = format!("{} {}", provided.kind, provided.name);
             let mut checks = self.checks(report, name);
             let section = self.section_of(provided);
@@ -231,6 +241,12 @@ impl Suite {
             }
             configuration::check(&mut checks, subject, provided, &section);
         }
+    }
+
+    fn is_meant(&self, provided: &Provided) -> bool {
+        self.only
+            .as_ref()
+            .is_none_or(|(kind, name)| *kind == provided.kind && *name == provided.name)
     }
 
     fn check_storage(

@@ -44,6 +44,12 @@ impl ErrorKind {
     pub const TIMED_OUT: Self = Self(11);
     /// A hook said no.
     pub const VETOED: Self = Self(12);
+    /// Part of the work was done, and what is there is good; the message says
+    /// what is missing. The run is a failure, but the actions that follow have
+    /// something to work with, and run.
+    pub const INCOMPLETE: Self = Self(13);
+    /// Somebody else has changed or removed it since the caller looked.
+    pub const CHANGED: Self = Self(14);
 
     /// Returns the name that scripts see in `--json` output.
     pub fn name(self) -> &'static str {
@@ -60,6 +66,8 @@ impl ErrorKind {
             Self::FULL => "full",
             Self::TIMED_OUT => "timed-out",
             Self::VETOED => "vetoed",
+            Self::INCOMPLETE => "incomplete",
+            Self::CHANGED => "changed",
             _ => "other",
         }
     }

@@ -31,10 +31,18 @@
 /// | `storages` | [`Storage`](crate::Storage) | |
 /// | `hooks` | [`Hook`](crate::Hook) | |
 /// | `actions` | [`Action`](crate::Action) | `section` (its element below the root), `phase` (`collect` if it writes into the collect directory, else what it does or `none`) |
-/// | `commands` | [`Command`](crate::Command) | `section`, `about` (one line of help) |
+/// | `commands` | [`Command`](crate::Command) | `section`, `about` (one line of help), `configuration` (`optional`, or left out if it needs a configuration file) |
 ///
 /// All lists are optional, but in this order. Names are lower-case letters,
 /// digits, `-` and `_`. Every fact of the table must be there.
+///
+/// A command may say more of its subcommands, each fact a list of them such as
+/// `wal push, wal get`:
+///
+/// | fact | of subcommands |
+/// |---|---|
+/// | `in_process` | that must start in milliseconds. No worker is started for them: a crash ends the program itself, a signal ends it at once, [`Host::cancelled`](crate::Host::cancelled) is never true, and [`Host::ask`](crate::Host::ask) is not supported. A plugin that calls `exit` fails; one that calls `_exit` with 0 would look like success |
+/// | `high_exit_codes` | whose failures have an exit code of 200 and more, the usual one added, because low ones mean something to their callers |
 #[macro_export]
 macro_rules! export_plugin {
     (

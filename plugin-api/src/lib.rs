@@ -25,6 +25,7 @@ pub mod meta;
 mod sdk;
 #[doc(hidden)]
 pub mod shim;
+pub mod text;
 
 pub use crate::{
     config::{Configuration, Diagnostic, NoConfig, Node, Position, decode},

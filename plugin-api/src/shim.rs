@@ -8,6 +8,7 @@
 pub mod client;
 mod contain;
 pub mod module;
+mod relay;
 pub mod server;
 
 pub use self::contain::{Contain, guard, last_panic_hook};

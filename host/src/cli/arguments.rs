@@ -30,7 +30,7 @@ pub struct Cli {
 }
 
 /// What holds for all commands.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Options of all commands")]
 pub struct GlobalArgs {
     /// The configuration file [default: /etc/hayloft.conf, else /etc/cback3.conf]
@@ -64,6 +64,16 @@ pub struct GlobalArgs {
 pub enum Command {
     /// Run actions of the configuration
     Run(RunArgs),
+    /// Do what Cedar Backup 3 does, with its switches: `hayloft cback3 --help`
+    #[command(disable_help_flag = true, disable_version_flag = true)]
+    Cback3(CedarArgs),
+    /// Write staged days over several discs: `hayloft cback3-span --help`
+    #[command(disable_help_flag = true, disable_version_flag = true)]
+    Cback3Span(CedarArgs),
+    /// Copy a directory to an S3 bucket: `hayloft cback3-amazons3-sync --help`
+    #[command(name = "cback3-amazons3-sync")]
+    #[command(disable_help_flag = true, disable_version_flag = true)]
+    Cback3AmazonS3Sync(CedarArgs),
     /// Show what ran, how it ended, and what is overdue
     Status(StatusArgs),
     /// Check, show or describe the configuration
@@ -99,6 +109,7 @@ pub enum Command {
     running, but nothing that failed is staged, stored or purged as if it were good.\n\n\
     Examples:\n  hayloft run collect stage store purge\n  hayloft run --full collect\n  \
     hayloft run --dry-run purge")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch")]
 pub struct RunArgs {
     /// The actions; `all` is collect, stage, store and purge
     #[arg(required = true, value_name = "ACTION")]
@@ -106,12 +117,27 @@ pub struct RunArgs {
     /// Back everything up, whatever the day
     #[arg(short, long)]
     pub full: bool,
+    /// Run the actions on managed peers too, after this machine's
+    #[arg(short = 'M', long)]
+    pub managed: bool,
+    /// Run the actions on managed peers only
+    #[arg(short = 'N', long, conflicts_with = "managed")]
+    pub managed_only: bool,
     /// Say what would be done, and do nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     /// End an action that takes longer than this many seconds
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<u64>,
+}
+
+/// Arguments of the commands of Cedar Backup 3, which are taken apart by its
+/// own rules.
+#[derive(Debug, Args)]
+pub struct CedarArgs {
+    /// Cedar Backup's switches, and the actions
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORD")]
+    pub words: Vec<std::ffi::OsString>,
 }
 
 /// Arguments of `hayloft status`.

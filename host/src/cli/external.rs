@@ -1,29 +1,56 @@
 //! Commands that plugins bring.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches};
 use hayloft_plugin_api::{Argument, Arguments, CommandSpec};
 
-use super::{Cli, GlobalArgs, Unparsed, show};
+use super::{Cli, GlobalArgs, Typed, Unparsed, show};
 use crate::{
-    commands::{Context, plugin_command},
+    commands::{Context, in_process, plugin_command},
     failure::{Failure, Kind},
 };
 
 /// Parses the command line again, now that the plugin can be asked what its
 /// command takes, and runs the command.
-pub(super) fn run(global: &GlobalArgs, arguments: &[OsString]) -> Result<ExitCode, Failure> {
-    let context = Context::new(global)?;
-    let name = external_name(arguments)?;
-    let spec = plugin_command::describe(&context, &name)?;
-    let command = Cli::command().subcommand(to_clap(&name, &spec));
+pub(super) fn run(typed: &Typed, arguments: &[OsString]) -> Result<ExitCode, Failure> {
+    let context = Context::expendable(&typed.global)?;
+    let words: Vec<&str> = typed.words.iter().map_while(|it| it.to_str()).collect();
+    let fact = |fact| context.registry().fact("command", &typed.name, fact);
+    if in_process::lists(fact("in_process"), &words) {
+        let high = in_process::lists(fact("high_exit_codes"), &words);
+        let spec = in_process::describe(&context, &typed.name)?;
+        let Some((global, given)) = parse(&typed.name, &spec, arguments)? else {
+            return Ok(ExitCode::SUCCESS);
+        };
+        // Options behind the name say where the log is, which begins before it.
+        if global == typed.global {
+            return in_process::run(&context, &typed.name, &given, high);
+        }
+    }
+    let context = context.listening()?;
+    let spec = plugin_command::describe(&context, &typed.name)?;
+    match parse(&typed.name, &spec, arguments)? {
+        Some((global, given)) => plugin_command::run(&Context::new(&global)?, &typed.name, &given),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Parses the command line of a command that is described now; nothing if it
+/// asked for help, which was shown.
+fn parse(
+    name: &str,
+    spec: &CommandSpec,
+    arguments: &[OsString],
+) -> Result<Option<(GlobalArgs, Arguments)>, Failure> {
+    let command = Cli::command().subcommand(to_clap(name, spec));
     let matches = match command.try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => {
-            drop(error.print());
-            let code = u8::try_from(error.exit_code()).unwrap_or(Kind::Usage.code());
-            return Ok(ExitCode::from(code));
+            return match show(&error) {
+                Unparsed::Shown(_) => Ok(None),
+                Unparsed::Failed(failure) => Err(failure),
+            };
         }
     };
     let Some((_, matches)) = matches.subcommand() else {
@@ -33,32 +60,66 @@ pub(super) fn run(global: &GlobalArgs, arguments: &[OsString]) -> Result<ExitCod
     let global = GlobalArgs::from_arg_matches(matches)
         .map_err(|e| Failure::new(Kind::Usage, e.to_string()))?;
     let mut given = Arguments { json: global.json, ..Arguments::default() };
-    collect(&spec, matches, &mut given);
-    plugin_command::run(&Context::new(&global)?, &name, &given)
+    collect(spec, matches, &mut given);
+    Ok(Some((global, given)))
 }
 
-/// The first word that is no option: clap has told that it is no command of
-/// ours.
-fn external_name(arguments: &[OsString]) -> Result<String, Failure> {
-    let command = Cli::command().allow_external_subcommands(true);
-    let matches = command.try_get_matches_from(arguments);
-    let name = matches.ok().and_then(|it| it.subcommand_name().map(ToOwned::to_owned));
-    name.ok_or_else(|| Failure::new(Kind::Usage, "no command was given"))
+/// Returns the exit code of a failure: a high one, if a command line names a
+/// command of which that is said, however wrong it is otherwise.
+pub(super) fn exit_code(arguments: &[OsString], kind: Kind) -> ExitCode {
+    let high = leniently(arguments).is_some_and(|global| {
+        let Ok(context) = Context::without_configuration(&global) else { return false };
+        let registry = context.registry();
+        let words: Vec<&str> = arguments.iter().filter_map(|it| it.to_str()).collect();
+        registry.names("command").iter().any(|name| {
+            let listed = registry.fact("command", name, "high_exit_codes");
+            let places = words.iter().enumerate().filter(|(_, word)| *word == name);
+            places.map(|(at, _)| &words[at + 1..]).any(|rest| in_process::mentions(listed, rest))
+        })
+    });
+    ExitCode::from(if high { in_process::HIGH + kind.code() } else { kind.code() })
 }
 
-/// Shows the help of the program with the commands of all plugins.
-pub(super) fn show_help(arguments: &[OsString]) -> Unparsed {
-    // Other words of the command line may be wrong: help is wanted all the same.
-    let parsed = Cli::command()
+/// Reads what holds for all commands, whatever is wrong with the rest.
+fn leniently(arguments: &[OsString]) -> Option<GlobalArgs> {
+    let matches = Cli::command()
         .allow_external_subcommands(true)
         .disable_help_flag(true)
         .subcommand_required(false)
         .arg_required_else_help(false)
-        .ignore_errors(true);
-    let global = parsed
-        .try_get_matches_from(arguments)
-        .ok()
-        .and_then(|matches| GlobalArgs::from_arg_matches(&matches).ok());
+        .ignore_errors(true)
+        .try_get_matches_from(arguments);
+    GlobalArgs::from_arg_matches(&matches.ok()?).ok()
+}
+
+/// A link to the program that has the name of a plugin's command stands for
+/// that command: returns the command line that it means.
+pub(super) fn linked(arguments: &[OsString]) -> Option<Vec<OsString>> {
+    let (called, rest) = arguments.split_first()?;
+    let name = Path::new(called).file_name()?.to_str().filter(|it| *it != OUR_NAME)?;
+    // What stands before a command is not known yet; the environment is.
+    let matches = Cli::command()
+        .disable_help_flag(true)
+        .subcommand_required(false)
+        .arg_required_else_help(false)
+        .try_get_matches_from([OUR_NAME])
+        .ok()?;
+    let context =
+        Context::without_configuration(&GlobalArgs::from_arg_matches(&matches).ok()?).ok()?;
+    if !context.registry().names("command").contains(&name) {
+        return None;
+    }
+    let command = [OsString::from(OUR_NAME), OsString::from(name)];
+    Some(command.into_iter().chain(rest.iter().cloned()).collect())
+}
+
+/// What the program is called; a link of this name is nothing special.
+const OUR_NAME: &str = "hayloft";
+
+/// Shows the help of the program with the commands of all plugins.
+pub(super) fn show_help(arguments: &[OsString]) -> Unparsed {
+    // Other words of the command line may be wrong: help is wanted all the same.
+    let global = leniently(arguments);
     let mut command = Cli::command();
     if let Some(context) = global.and_then(|global| Context::without_configuration(&global).ok()) {
         let registry = context.registry();

@@ -83,9 +83,11 @@ fn finding(file: &str, it: &Diagnostic) -> Finding {
 
 /// Everything that is wrong: with the standard sections, the host's own, and
 /// each plugin's.
-fn findings(context: &Context) -> Result<Vec<Diagnostic>, Failure> {
+pub(crate) fn findings(context: &Context) -> Result<Vec<Diagnostic>, Failure> {
     let setup = context.setup()?;
-    let mut found = config::check_with(setup.document(), &setup.claims(), &setup.modes());
+    let modes = setup.modes();
+    let mut found = config::check_with(setup.document(), &setup.claims(), &modes);
+    found.extend(config::check_modes(setup.document(), &modes));
     match run_task(context, "check of the configuration", Task::Check, None)? {
         Done::Check(of_plugins) => {
             for diagnostic in of_plugins.into_iter().map(Diagnostic::from) {

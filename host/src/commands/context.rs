@@ -2,10 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
+    process::ExitCode,
     sync::{Arc, OnceLock, atomic::AtomicBool},
 };
 
-use signal_hook::{consts, flag};
 use tracing::level_filters::LevelFilter;
 
 use crate::{
@@ -13,9 +13,10 @@ use crate::{
     clock::Moment,
     config::Document,
     failure::{Failure, Kind},
-    log::{self, Log, LogOptions, Screen},
+    log::{self, Log, LogOptions, NewFile, Output, Screen},
     plugins::{Pinned, Registry, SearchRules},
     setup::Setup,
+    signals,
 };
 
 /// Where the configuration is looked for.
@@ -32,18 +33,27 @@ pub(crate) struct Context {
     cancelled: Arc<AtomicBool>,
     setup: OnceLock<Arc<Setup>>,
     registry: OnceLock<Registry>,
+    /// Whether this process may die of a plugin.
+    contained: bool,
 }
 
 impl Context {
     /// Opens the log and listens for signals.
     pub(crate) fn new(global: &GlobalArgs) -> Result<Self, Failure> {
         let cancelled = Arc::new(AtomicBool::new(false));
-        for signal in [consts::SIGINT, consts::SIGTERM, consts::SIGHUP] {
-            flag::register(signal, Arc::clone(&cancelled)).map_err(|e| {
-                Failure::new(Kind::Unavailable, "cannot listen for signals").because(&e)
-            })?;
-        }
+        listen(&cancelled)?;
         Self::with_flag(global, cancelled)
+    }
+
+    /// The same with a log that was opened already.
+    pub(crate) fn with_log(
+        global: &GlobalArgs,
+        log: Log,
+        log_options: LogOptions,
+    ) -> Result<Self, Failure> {
+        let cancelled = Arc::new(AtomicBool::new(false));
+        listen(&cancelled)?;
+        Ok(Self::of(global, log, log_options, now(global)?, cancelled))
     }
 
     /// The same for commands that only look: a signal ends them as usual.
@@ -51,22 +61,43 @@ impl Context {
         Self::with_flag(global, Arc::default())
     }
 
+    /// The same for what may become a command in this very process, which is
+    /// then no more than that command: it may die of a plugin, and a signal
+    /// ends it as usual.
+    pub(crate) fn expendable(global: &GlobalArgs) -> Result<Self, Failure> {
+        Ok(Self { contained: true, ..Self::without_configuration(global)? })
+    }
+
+    /// Listens for signals from now on, for a command that looks after workers.
+    pub(crate) fn listening(self) -> Result<Self, Failure> {
+        listen(&self.cancelled)?;
+        Ok(self)
+    }
+
     fn with_flag(global: &GlobalArgs, cancelled: Arc<AtomicBool>) -> Result<Self, Failure> {
-        let now = match &global.now {
-            None => Moment::now(),
-            Some(text) => Moment::parse(text)
-                .map_err(|e| Failure::new(Kind::Usage, "--now cannot be used").because(&e))?,
-        };
+        let now = now(global)?;
         let log_options = log_options(global);
         let screen = Screen::new(global.quiet);
-        let log = Log::open(&log_options, screen, global.log_file.as_deref()).map_err(|e| {
+        let usual = NewFile::default();
+        let file = global.log_file.as_deref().map(|path| (path, &usual));
+        let log = Log::open(&log_options, screen, file).map_err(|e| {
             Failure::new(Kind::Unavailable, "there is no log")
                 .because(&e)
                 .hint("name another file with --log-file, or create its directory")
         })?;
+        Ok(Self::of(global, log, log_options, now, cancelled))
+    }
+
+    fn of(
+        global: &GlobalArgs,
+        log: Log,
+        log_options: LogOptions,
+        now: Moment,
+        cancelled: Arc<AtomicBool>,
+    ) -> Self {
         let log = Arc::new(log);
         log::install(&log, &log_options);
-        Ok(Self {
+        Self {
             global: global.clone(),
             log,
             log_options,
@@ -74,15 +105,29 @@ impl Context {
             cancelled,
             setup: OnceLock::new(),
             registry: OnceLock::new(),
-        })
+            contained: false,
+        }
     }
 
     pub(crate) fn global(&self) -> &GlobalArgs {
         &self.global
     }
 
-    pub(crate) fn log(&self) -> &Log {
+    pub(crate) fn log(&self) -> &Arc<Log> {
         &self.log
+    }
+
+    /// Ends a command with `code`; success needs all of its output to have
+    /// been written.
+    ///
+    /// # Errors
+    ///
+    /// If something was not, which was told already.
+    pub(crate) fn end(&self, code: u8) -> Result<ExitCode, Failure> {
+        if code == 0 && self.log.screen().is_incomplete() {
+            return Err(Failure::silent(Kind::Failed));
+        }
+        Ok(ExitCode::from(code))
     }
 
     pub(crate) fn log_filter(&self) -> String {
@@ -115,6 +160,22 @@ impl Context {
         Ok(self.setup.get_or_init(|| Arc::new(setup)))
     }
 
+    /// Takes a configuration that was read already, and finds the plugins.
+    pub(crate) fn adopt(&self, document: Document) -> &Arc<Setup> {
+        let registry = find_plugins(Some(&document), &self.place());
+        self.setup.get_or_init(|| Arc::new(Setup::new(document, registry)))
+    }
+
+    /// The same for what works without a configuration too: if none is named and
+    /// none is in its place, it is an empty one.
+    pub(crate) fn setup_if_any(&self) -> Result<&Arc<Setup>, Failure> {
+        if self.global.config.is_some() || self.configuration().exists() {
+            return self.setup();
+        }
+        let registry = find_plugins(None, &self.place());
+        Ok(self.setup.get_or_init(|| Arc::new(Setup::new(Document::none(), registry))))
+    }
+
     /// Returns the plugins, those of the configuration's directories included
     /// if there is a configuration that can be read.
     pub(crate) fn registry(&self) -> &Registry {
@@ -125,7 +186,20 @@ impl Context {
     }
 
     fn place(&self) -> Place<'_> {
-        Place { plugin_dirs: &self.global.plugin_dir, contained: false }
+        Place { plugin_dirs: &self.global.plugin_dir, contained: self.contained }
+    }
+}
+
+fn listen(cancelled: &Arc<AtomicBool>) -> Result<(), Failure> {
+    signals::listen(cancelled)
+        .map_err(|e| Failure::new(Kind::Unavailable, "cannot listen for signals").because(&e))
+}
+
+fn now(global: &GlobalArgs) -> Result<Moment, Failure> {
+    match &global.now {
+        None => Ok(Moment::now()),
+        Some(text) => Moment::parse(text)
+            .map_err(|e| Failure::new(Kind::Usage, "--now cannot be used").because(&e)),
     }
 }
 
@@ -178,5 +252,6 @@ fn log_options(global: &GlobalArgs) -> LogOptions {
         None => LevelFilter::OFF,
         Some(_) => screen.max(LevelFilter::INFO),
     };
-    LogOptions { screen, file, directives: global.log.clone() }
+    let directives = global.log.clone();
+    LogOptions { screen, file, output: Output::Messages, directives }
 }

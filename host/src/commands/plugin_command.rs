@@ -1,13 +1,14 @@
 //! Describes and runs commands that plugins bring.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
-use hayloft_plugin_api::{Arguments, CommandSpec};
+use hayloft_plugin_api::{Arguments, CommandSpec, Request};
 
 use super::Context;
 use crate::{
-    engine::{request, run_task},
+    engine::{request, request_without_options, run_task},
     failure::{Failure, Kind},
+    setup::Setup,
     worker::protocol::{Done, Task},
 };
 
@@ -35,17 +36,34 @@ pub(crate) fn run(
     name: &str,
     arguments: &Arguments,
 ) -> Result<ExitCode, Failure> {
-    let setup = context.setup()?;
-    let task = Task::Command {
-        name: name.to_owned(),
-        request: request(context, setup, name)?,
-        arguments: arguments.clone(),
-    };
+    context.end(call(context, name, arguments)?)
+}
+
+/// Runs the command and returns its exit code as a number.
+pub(crate) fn call(context: &Context, name: &str, arguments: &Arguments) -> Result<u8, Failure> {
+    let (_, request) = prepare(context, name)?;
+    let task = Task::Command { name: name.to_owned(), request, arguments: arguments.clone() };
     let _progress = context.log().screen().begin(name);
     match run_task(context, &format!("command {name}"), task, None)? {
-        Done::Command(code) => Ok(ExitCode::from(code)),
+        Done::Command(code) => Ok(code),
         other => Err(unexpected(&other)),
     }
+}
+
+/// Reads the configuration, if the command needs one, and returns it with what
+/// the command is asked.
+pub(super) fn prepare<'a>(
+    context: &'a Context,
+    name: &str,
+) -> Result<(&'a Arc<Setup>, Request), Failure> {
+    let optional = context.registry().fact("command", name, "configuration") == Some("optional");
+    let setup = if optional { context.setup_if_any()? } else { context.setup()? };
+    let request = if optional && setup.root().child("options").is_none() {
+        request_without_options(context, name)
+    } else {
+        request(context, setup, name)?
+    };
+    Ok((setup, request))
 }
 
 fn unexpected(done: &Done) -> Failure {

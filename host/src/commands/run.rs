@@ -1,32 +1,37 @@
 //! `hayloft run`.
 
-use std::{process::ExitCode, time::Duration};
-
-use anstream::println as show;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use super::Context;
 use crate::{
     cli::{RunArgs, write_json},
-    engine::{self, RunOptions},
+    engine::{self, Manner, Reach, RunOptions},
     failure::{Failure, Kind},
     history::{ActionRecord, History, RunRecord, Status},
     lock::{Lock, LockError},
-    log::one_line,
+    log::{Screen, one_line},
     services::state::make_private_directory,
+    worker::GRACE,
 };
 
 pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<ExitCode, Failure> {
     let setup = context.setup()?;
     super::config::refuse_errors(context)?;
-    let steps = engine::plan(setup, &args.actions)
+    let reach = Reach { here: !args.managed_only, there: args.managed || args.managed_only };
+    let steps = engine::plan(setup, &args.actions, reach, args.full)
         .map_err(|error| super::config::failure(Some(setup.document()), error))?;
     let working_dir = setup
         .settings()
         .map_err(|error| super::config::failure(Some(setup.document()), error))?
         .working_dir
         .clone();
-    let _lock = lock(&working_dir, args, context)?;
+    let _lock = lock(&working_dir, &args.actions, context)?;
     let options = RunOptions {
+        manner: Manner::Hayloft,
         full: args.full,
         dry_run: args.dry_run,
         limit: args.timeout.map(Duration::from_secs),
@@ -35,7 +40,7 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<ExitCode, Failure
     let talkative = !global.quiet && !global.json;
     let record = engine::run(context, setup, &steps, options, |action| {
         if talkative {
-            show_action(action);
+            show_action(context.log().screen(), action);
         }
         complain(context, action);
     })?;
@@ -45,13 +50,17 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<ExitCode, Failure
     if global.json {
         write_json(&record)?;
     } else if talkative {
-        show_end(&record);
+        show_end(context.log().screen(), &record);
     }
-    Ok(ExitCode::from(record.exit_code))
+    context.end(record.exit_code)
 }
 
 /// One run at a time in a working directory, which must be there.
-fn lock(working_dir: &std::path::Path, args: &RunArgs, context: &Context) -> Result<Lock, Failure> {
+pub(crate) fn lock(
+    working_dir: &Path,
+    actions: &[String],
+    context: &Context,
+) -> Result<Lock, Failure> {
     if !working_dir.is_dir() {
         let shown = working_dir.display();
         return Err(Failure::new(
@@ -61,8 +70,12 @@ fn lock(working_dir: &std::path::Path, args: &RunArgs, context: &Context) -> Res
         .hint(format!("create it, readable by nobody else: install -d -m 700 {shown}")));
     }
     make_private_directory(&working_dir.join("hayloft"))?;
-    let what = format!("{} since {}", args.actions.join(" "), context.now().rfc3339());
-    Lock::take(&working_dir.join("hayloft/lock"), &what).map_err(|error| {
+    let what = format!("{} since {}", actions.join(" "), context.now().rfc3339());
+    let taken = Lock::take(&working_dir.join("hayloft/lock"), &what).and_then(|lock| {
+        // Those of a run that was killed end soon, and then nobody writes any more.
+        Lock::await_workers(&workers(working_dir), GRACE * 2).map(|()| lock)
+    });
+    taken.map_err(|error| {
         let failure = Failure::new(Kind::Unavailable, error.to_string());
         match &error {
             LockError::Held { .. } => {
@@ -73,13 +86,19 @@ fn lock(working_dir: &std::path::Path, args: &RunArgs, context: &Context) -> Res
     })
 }
 
-fn show_action(action: &ActionRecord) {
+/// The file with which workers say that they are at work.
+pub(crate) fn workers(working_dir: &Path) -> PathBuf {
+    working_dir.join("hayloft/workers")
+}
+
+fn show_action(screen: &Screen, action: &ActionRecord) {
     let took = format!("{:.1} s", action.seconds);
     let summary = match &action.error {
         Some(_) => "see below",
         None => &action.summary,
     };
-    show!("{:<14} {:<9} {:>9}   {}", action.action, action.status.word(), took, one_line(summary));
+    let (name, word, summary) = (&action.action, action.status.word(), one_line(summary));
+    screen.print(format!("{name:<14} {word:<9} {took:>9}   {summary}\n").as_bytes());
 }
 
 /// Errors and warnings go to standard error, even with `--quiet`.
@@ -98,7 +117,7 @@ fn complain(context: &Context, action: &ActionRecord) {
     }
 }
 
-fn show_end(record: &RunRecord) {
+fn show_end(screen: &Screen, record: &RunRecord) {
     let count = |status| record.actions.iter().filter(|it| it.status == status).count();
     let failed = count(Status::Failed) + count(Status::Skipped);
     let end = match (failed, count(Status::Warnings)) {
@@ -106,5 +125,5 @@ fn show_end(record: &RunRecord) {
         (0, n) => format!("everything done, {n} with warnings"),
         (n, _) => format!("{n} of {} not done", record.actions.len()),
     };
-    show!("{end} in {:.1} s", record.seconds);
+    screen.print(format!("{end} in {:.1} s\n", record.seconds).as_bytes());
 }

@@ -23,6 +23,10 @@ struct ActionState {
     last_seconds: f64,
     last_summary: String,
     last_error: Option<String>,
+    /// Until when what it wrote cannot be removed, as it was told by whoever
+    /// keeps it: the latest time of all runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protected_until: Option<String>,
     overdue: bool,
 }
 
@@ -63,6 +67,11 @@ fn states(records: &[RunRecord], now: i64, patience: i64) -> BTreeMap<String, Ac
             state.last_seconds = action.seconds;
             state.last_summary.clone_from(&action.summary);
             state.last_error.clone_from(&action.error);
+            // Both are written in the same way, so that the later one is greater.
+            let until = action.values.get("protected_until");
+            if until > state.protected_until.as_ref() {
+                state.protected_until = until.cloned();
+            }
             if action.status.is_done() {
                 state.last_done = Some(record.started_unix);
             }
@@ -95,7 +104,13 @@ fn table(actions: &BTreeMap<String, ActionState>, runs: &[RunRecord]) -> String 
             note,
         ]);
     }
-    let mut text = format!("{table}\n\nlast runs:\n");
+    let mut text = format!("{table}\n\n");
+    for (name, state) in actions {
+        if let Some(until) = &state.protected_until {
+            text.extend([format!("what {name} wrote is protected until {until}\n\n")]);
+        }
+    }
+    text.push_str("last runs:\n");
     for run in runs {
         let names: Vec<&str> = run.actions.iter().map(|it| it.action.as_str()).collect();
         let names = names.join(" ");
@@ -151,7 +166,8 @@ fn tell_overdue(context: &Context, actions: &BTreeMap<String, ActionState>) -> R
         if context.setup()?.hooks_for(&event).is_empty() {
             continue;
         }
-        let end = attempt(context, "hooks of on_overdue", Task::Event { event }, None)?;
+        let end =
+            attempt(context, "hooks of on_overdue", Task::Event { event, strict: false }, None)?;
         let trouble = match end {
             TaskEnd::Failed(error) => Some(error.to_string()),
             TaskEnd::Done(done) => match *done {
@@ -179,6 +195,9 @@ mod tests {
             seconds: 2.0,
             summary: "3 files".to_owned(),
             warnings: Vec::new(),
+            incomplete: false,
+            vetoed: false,
+            causes: Vec::new(),
             error: None,
             hint: None,
             values: BTreeMap::new(),
@@ -203,6 +222,22 @@ mod tests {
             assert_eq!(states["collect"].last_status, Some(Status::Failed));
             assert_eq!(states["collect"].last_done, Some(1000));
         }
+    }
+
+    #[test]
+    fn the_latest_time_of_protection_is_shown() {
+        let until = |started, until: Option<&str>| {
+            let mut record = record(started, Status::Ok);
+            let values = until.map(|it| ("protected_until".to_owned(), it.to_owned()));
+            record.actions[0].values = values.into_iter().collect();
+            record
+        };
+        let (early, late) = ("2026-12-01T02:00:00Z", "2027-01-01T02:00:00Z");
+        let records = [until(1, Some(early)), until(2, Some(late)), until(3, None)];
+        let states = states(&records, 1000, 10_000);
+        assert_eq!(states["collect"].protected_until.as_deref(), Some(late));
+        let text = table(&states, &records);
+        assert!(text.contains(&format!("what collect wrote is protected until {late}")), "{text}");
     }
 
     #[test]

@@ -1,16 +1,21 @@
 //! The other side of `worker`: this process is a worker.
 
-use std::{path::Path, process::ExitCode, sync::Arc};
+use std::{
+    path::Path,
+    process::ExitCode,
+    sync::{Arc, atomic::Ordering},
+};
 
 use hayloft_plugin_api::{
-    Error, Result,
+    Error, ErrorKind, Result,
     config::Diagnostic,
     shim::client::{plain, to_json},
 };
 
-use super::context;
+use super::{context, run::workers};
 use crate::{
     config::Document,
+    lock::Lock,
     log,
     plugins::{Pinned, PluginError, Registry, SearchRules},
     services::{
@@ -51,15 +56,15 @@ fn work(job: &Job, channel: &Arc<Channel>) -> Result<Done> {
     match &job.task {
         Task::Action { name, request } => {
             let services = enter(&setup, channel, "action", name)?;
-            let node = setup.section_of("action", name)?;
-            let action = setup.registry().action(name, &node)?;
+            let action = setup.action(name)?;
+            let _at_work = announce(&setup, channel)?;
             let request = to_json(request)?;
             let outcome = plain(action.run(services.boxed(), request.as_str().into()))?;
             Ok(Done::Action(serde_json::from_str(&outcome)?))
         }
-        Task::Event { event } => {
-            use hayloft_plugin_api::{ErrorKind, Verdict};
-            match hooks::emit(&setup, event, channel.cancelled()) {
+        Task::Event { event, strict } => {
+            use hayloft_plugin_api::Verdict;
+            match hooks::emit(&setup, event, *strict, channel.cancelled()) {
                 Ok(()) => Ok(Done::Event(Verdict::Continue)),
                 Err(error) if error.kind() == ErrorKind::VETOED => {
                     Ok(Done::Event(Verdict::Veto(error.to_string())))
@@ -68,7 +73,7 @@ fn work(job: &Job, channel: &Arc<Channel>) -> Result<Done> {
             }
         }
         Task::Command { name, request, arguments } => {
-            let services = enter(&setup, channel, "command", name)?;
+            let services = enter(&setup, channel, "command", name)?.with_job(job);
             let node = setup.section_of("command", name)?;
             let command = setup.registry().command(name, &node)?;
             let (request, arguments) = (to_json(request)?, to_json(arguments)?);
@@ -86,6 +91,23 @@ fn work(job: &Job, channel: &Arc<Channel>) -> Result<Done> {
             Ok(Done::Describe(to_json(&setup.registry().command_spec(name)?)?))
         }
     }
+}
+
+/// Keeps the next run away as long as this one writes, even if the program
+/// that started it is killed. A run has made the file; `validate` is none, and
+/// writes nothing.
+fn announce(setup: &Setup, channel: &Channel) -> Result<Option<Lock>> {
+    let lock = match Lock::announce(&workers(&setup.settings()?.working_dir)) {
+        Ok(lock) => Some(lock),
+        Err(error) => {
+            tracing::debug!("{error}");
+            None
+        }
+    };
+    if channel.cancelled().load(Ordering::Relaxed) {
+        return Err(Error::new(ErrorKind::CANCELLED, "interrupted"));
+    }
+    Ok(lock)
 }
 
 fn verify(file: &Path) -> Result<Vec<String>> {

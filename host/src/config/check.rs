@@ -49,8 +49,9 @@ fn order(sections: &cedar::Document, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Actions of somebody else's Python modules fail when they are run, and
-/// names that Cedar Backup has a meaning for are confusing.
+/// Actions of somebody else's Python modules fail when they are run. Names
+/// that Cedar Backup has a meaning for are refused: there an action of such a
+/// name takes the place of the built-in one, or can never be run.
 fn actions(sections: &cedar::Document, found: &mut Vec<Diagnostic>) {
     for action in sections.extensions.iter().flat_map(|it| &it.actions) {
         if action.module.is_some()
@@ -65,13 +66,16 @@ fn actions(sections: &cedar::Document, found: &mut Vec<Diagnostic>) {
         }
         let Some(name) = &action.name else { continue };
         let message = match name.as_str() {
-            "all" => "an action called `all` can never be run",
+            "all" => "`all` is a name for the built-in actions together",
             it if cedar::BUILTIN.iter().any(|(builtin, _)| *builtin == it) => {
-                "this takes the place of the built-in action of that name"
+                "a built-in action has this name"
             }
             _ => continue,
         };
-        found.push(Diagnostic::warning(name.position, "extensions/action/name", message));
+        found.push(
+            Diagnostic::error(name.position, "extensions/action/name", message)
+                .help("give the action a name of its own"),
+        );
     }
 }
 

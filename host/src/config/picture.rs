@@ -3,7 +3,7 @@
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use hayloft_plugin_api::Diagnostic;
 
-use super::{Document, position, show};
+use super::{Document, position, secrets};
 
 /// Draws everything that was found, each with its line of the file. Secrets in
 /// those lines are blotted out.
@@ -20,7 +20,7 @@ pub fn pictures_of<'a>(
     text: &str,
     found: impl IntoIterator<Item = &'a Diagnostic>,
 ) -> String {
-    let text = show::without_secrets(text);
+    let text = secrets::blotted(text);
     let mut drawn = String::new();
     for diagnostic in found {
         drawn.push_str(&picture(path, &text, diagnostic));

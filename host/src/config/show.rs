@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use hayloft_plugin_api::{Node, cedar};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::{Document, ROOT};
+use super::{
+    Document, ROOT,
+    secrets::{self, MASK, might_be_secret},
+};
 
 /// A value of the configuration, to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,18 +37,6 @@ impl Serialize for Shown {
     }
 }
 
-/// What is shown in the place of a secret.
-const MASK: &str = "********";
-
-/// Tells whether the element of that name holds a secret itself. Files and
-/// commands that a secret comes from are none.
-pub(super) fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["password", "secret", "passphrase", "token"].iter().any(|it| name.ends_with(it))
-        || name == "key"
-        || name.ends_with("_key")
-}
-
 /// Returns the whole configuration, with secrets masked, and under
 /// `effective` what follows from it: the order of actions, and the items to
 /// collect and the peers with everything that they inherit.
@@ -62,15 +53,20 @@ pub fn effective(document: &Document) -> Shown {
 
 fn tree(node: &Node) -> Shown {
     if node.children.is_empty() && node.attributes.is_empty() {
-        return Shown::Text(node.text.trim().to_owned());
+        return Shown::Text(secrets::without_passwords(node.text.trim()));
     }
     let mut entries: Vec<(String, Shown)> = Vec::new();
     for attribute in &node.attributes {
-        let value = if is_secret(&attribute.name) { MASK } else { attribute.value.as_str() };
-        entries.push((format!("@{}", attribute.name), Shown::Text(value.to_owned())));
+        let value = if might_be_secret(&attribute.name) {
+            MASK.to_owned()
+        } else {
+            secrets::without_passwords(&attribute.value)
+        };
+        entries.push((format!("@{}", attribute.name), Shown::Text(value)));
     }
     for child in &node.children {
-        let value = if is_secret(&child.name) { Shown::Text(MASK.to_owned()) } else { tree(child) };
+        let value =
+            if might_be_secret(&child.name) { Shown::Text(MASK.to_owned()) } else { tree(child) };
         match entries.iter_mut().find(|(name, _)| *name == child.name.as_str()) {
             Some((_, Shown::List(list))) => list.push(value),
             Some((_, first)) => *first = Shown::List(vec![first.clone(), value]),
@@ -79,7 +75,7 @@ fn tree(node: &Node) -> Shown {
     }
     let text = node.text.trim();
     if !text.is_empty() {
-        entries.push(("$text".to_owned(), Shown::Text(text.to_owned())));
+        entries.push(("$text".to_owned(), Shown::Text(secrets::without_passwords(text))));
     }
     Shown::Map(entries)
 }
@@ -144,7 +140,7 @@ fn peer(peer: &cedar::StagePeer) -> Shown {
         ("type", Some(if peer.remote { "remote" } else { "local" }.to_owned())),
         ("collect_dir", Some(peer.collect_dir.clone())),
         ("backup_user", peer.remote_user.clone()),
-        ("rcp_command", peer.rcp_command.clone()),
+        ("rcp_command", peer.rcp_command.as_deref().map(secrets::without_passwords)),
         ("ignore_failures", peer.ignore_failures.clone()),
     ])
 }
@@ -178,37 +174,4 @@ fn entry(out: &mut String, name: &str, value: &Shown, depth: usize) {
             write(out, value, depth + 1);
         }
     }
-}
-
-/// Blots out the secrets in the text of a document, one star a character, so that
-/// all places stay where they are. It works on the text, for that need not be
-/// well-formed.
-pub(super) fn without_secrets(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find('<') {
-        let tag = &rest[start + 1..];
-        let end = tag.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':')));
-        let name = &tag[..end.unwrap_or(tag.len())];
-        let Some(open) = tag.find('>').filter(|_| is_secret(name)) else {
-            clean.push_str(&rest[..=start]);
-            rest = tag;
-            continue;
-        };
-        let content = start + 1 + open + 1;
-        clean.push_str(&rest[..content]);
-        rest = &rest[content..];
-        if clean.ends_with("/>") {
-            continue;
-        }
-        let length = rest.find(&format!("</{name}")).unwrap_or(rest.len());
-        let hidden = rest[..length].chars().map(|c| match c {
-            '\n' | '\r' => c.to_string(),
-            _ => "*".to_owned(),
-        });
-        clean.extend(hidden);
-        rest = &rest[length..];
-    }
-    clean.push_str(rest);
-    clean
 }

@@ -37,13 +37,7 @@ pub(crate) fn attempt(
     task: Task,
     limit: Option<Duration>,
 ) -> Result<TaskEnd, Failure> {
-    let path = context.configuration();
-    let job = Job {
-        configuration: path.exists().then_some(path),
-        plugin_dirs: context.global().plugin_dir.clone(),
-        log_filter: context.log_filter(),
-        task,
-    };
+    let job = job(context, task);
     let call = Call { job: &job, log: context.log(), cancelled: context.cancelled(), limit };
     let end = worker::run(&call)
         .map_err(|e| Failure::new(Kind::Failed, "cannot start a worker process").because(&e))?;
@@ -69,6 +63,19 @@ pub(crate) fn attempt(
             .hint("give it more time with --timeout or <action_timeout> in <options>"),
         ),
     })
+}
+
+/// Returns what another process of this program is told, so that it works as
+/// this one would.
+pub(crate) fn job(context: &Context, task: Task) -> Job {
+    let path = context.configuration();
+    Job {
+        configuration: path.exists().then_some(path),
+        plugin_dirs: context.global().plugin_dir.clone(),
+        log_filter: context.log_filter(),
+        task,
+        streams: worker::Passed::default(),
+    }
 }
 
 fn failed(error: Error) -> TaskEnd {
@@ -97,14 +104,20 @@ pub(crate) fn request(context: &Context, setup: &Setup, action: &str) -> Result<
     let settings = setup
         .settings()
         .map_err(|error| crate::commands::config::failure(Some(setup.document()), error))?;
-    let now = context.now().local();
-    Ok(Request {
+    let request = request_without_options(context, action);
+    let start_of_week = settings.starting_day == Some(request.now.weekday);
+    Ok(Request { start_of_week, ..request })
+}
+
+/// Returns what a command is asked that works without a configuration.
+pub(crate) fn request_without_options(context: &Context, action: &str) -> Request {
+    Request {
         action: action.to_owned(),
         full: false,
-        start_of_week: settings.starting_day == Some(now.weekday),
+        start_of_week: false,
         dry_run: false,
-        now,
+        now: context.now().local(),
         run_id: setup::new_run_id(context.now()),
         failed: Vec::new(),
-    })
+    }
 }

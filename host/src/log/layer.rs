@@ -13,7 +13,7 @@ use tracing_subscriber::{
     registry::{LookupSpan, Scope},
 };
 
-use crate::worker::protocol::LogRecord;
+use crate::worker::protocol::{LogRecord, OUTPUT};
 
 /// Takes records, for example to send them to another process.
 pub type Forward = Box<dyn Fn(LogRecord) + Send + Sync>;
@@ -46,13 +46,24 @@ pub fn level_name(level: u8) -> &'static str {
 struct Text {
     message: String,
     fields: String,
+    program: String,
 }
 
 impl Text {
     fn field(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         match field.name() {
             "message" => self.message.push_str(&value.to_string()),
+            "program" => self.program = value.to_string(),
             name => self.fields.extend([" ", name, "=", &value.to_string()]),
+        }
+    }
+}
+
+impl Text {
+    fn all_fields(&self) -> String {
+        match self.program.as_str() {
+            "" => self.fields.clone(),
+            program => format!(" program={program}{}", self.fields),
         }
     }
 }
@@ -88,18 +99,21 @@ where
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut text = Text::default();
         event.record(&mut text);
+        let level = hayloft_plugin_api::log::level_to_wire(*event.metadata().level());
+        let target = event.metadata().target().to_owned();
+        if target == OUTPUT {
+            // Another program's words stay as they are.
+            let (text, program) = (text.message, text.program);
+            return (self.take)(LogRecord { level, target, text, program });
+        }
         let mut line = String::new();
         for span in context.event_scope(event).into_iter().flat_map(Scope::from_root) {
             let extensions = span.extensions();
-            let fields = extensions.get::<Text>().map_or("", |it| it.fields.trim_start());
-            line.extend([span.name(), "{", fields, "}: "]);
+            let fields = extensions.get::<Text>().map_or(String::new(), Text::all_fields);
+            line.extend([span.name(), "{", fields.trim_start(), "}: "]);
         }
         line.push_str(&text.message);
-        line.push_str(&text.fields);
-        (self.take)(LogRecord {
-            level: hayloft_plugin_api::log::level_to_wire(*event.metadata().level()),
-            target: event.metadata().target().to_owned(),
-            text: line,
-        });
+        line.push_str(&text.all_fields());
+        (self.take)(LogRecord { level, target, text: line, program: String::new() });
     }
 }

@@ -3,7 +3,10 @@
 use std::{
     fmt,
     io::{IsTerminal, Write},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -12,10 +15,22 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::one_line;
 use crate::worker::protocol::{LogRecord, ProgressReport};
 
-/// Standard error, with a line of progress at its end if it is a terminal.
+/// Standard error, with a line of progress at its end if it is a terminal; or
+/// standard output with nothing but messages.
 pub struct Screen {
     bars: Option<MultiProgress>,
     current: Mutex<Option<ProgressBar>>,
+    bare: Option<Bare>,
+    /// Whether something that was to go to standard output did not.
+    unwritten: AtomicBool,
+}
+
+/// How Cedar Backup shows messages: without a word in front, on standard
+/// output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bare {
+    /// Whether nothing at all is shown.
+    pub silent: bool,
 }
 
 impl fmt::Debug for Screen {
@@ -29,18 +44,24 @@ impl Screen {
     pub fn new(quiet: bool) -> Self {
         let terminal = !quiet && std::io::stderr().is_terminal();
         let bars = terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
-        Self { bars, current: Mutex::new(None) }
+        Self { bars, current: Mutex::new(None), bare: None, unwritten: AtomicBool::new(false) }
+    }
+
+    /// Shows messages as Cedar Backup does.
+    pub fn bare(bare: Bare) -> Self {
+        Self { bare: Some(bare), ..Self::new(true) }
     }
 
     /// Shows a record.
     pub fn message(&self, record: &LogRecord) {
         let prefix = match record.level {
+            _ if self.bare.is_some() => "",
             1 => "error: ",
             2 => "warning: ",
             4 | 5 => "debug: ",
             _ => "",
         };
-        self.line(&format!("{prefix}{}", one_line(&record.text)));
+        self.line(&format!("{prefix}{}", one_line(&record.text_with_program())));
     }
 
     /// Shows a line with a word in front, such as `hint`.
@@ -61,11 +82,37 @@ impl Screen {
 
     /// Shows that something is wrong with showing or logging itself.
     pub fn trouble(&self, text: &str) {
-        self.line(&format!("warning: {text}"));
+        match self.bare {
+            None => self.line(&format!("warning: {text}")),
+            Some(_) => self.line(text),
+        }
+    }
+
+    /// Writes to standard output. What cannot be written is told once, on
+    /// standard error, and remembered: work goes on, and the program fails at
+    /// its end. A reader that went away is no error.
+    pub fn print(&self, bytes: &[u8]) {
+        let Err(error) = self.aside(|| super::print(bytes)) else { return };
+        if !self.unwritten.swap(true, Ordering::Relaxed) {
+            self.complain(&format!("error: cannot write the output: {error}"));
+        }
+    }
+
+    /// Tells whether something did not get to standard output.
+    pub fn is_incomplete(&self) -> bool {
+        self.unwritten.load(Ordering::Relaxed)
     }
 
     fn line(&self, text: &str) {
-        // Nobody is left to be told if standard error cannot be written to.
+        match self.bare {
+            None => self.complain(text),
+            Some(Bare { silent: true }) => {}
+            Some(Bare { silent: false }) => self.print(format!("{text}\n").as_bytes()),
+        }
+    }
+
+    fn complain(&self, text: &str) {
+        // Nobody is left to be told if the line cannot be written.
         self.aside(|| drop(writeln!(anstream::stderr().lock(), "{text}")));
     }
 

@@ -7,6 +7,8 @@
 //! prefix of the newer. What the older side lacks is then answered by the
 //! default of a trait's method.
 
+use std::cmp::Ordering;
+
 use abi_stable::{
     StableAbi,
     abi_stability::abi_checking::{
@@ -38,10 +40,13 @@ pub(super) fn check_layout(header: &LibHeader, plugin: &Metadata) -> Result<(), 
     };
     let ours = <PluginModule_Ref as StableAbi>::LAYOUT;
     let theirs = header.layout().ok_or_else(|| differs("it does not say how".to_owned()))?;
-    let compared = if plugin.api >= (API_MAJOR, API_MINOR) {
-        check_layout_compatibility(ours, theirs)
-    } else {
-        check_layout_compatibility(theirs, ours)
+    let compared = match plugin.api.cmp(&(API_MAJOR, API_MINOR)) {
+        Ordering::Greater => check_layout_compatibility(ours, theirs),
+        Ordering::Less => check_layout_compatibility(theirs, ours),
+        // Of two builds of one version that is not released yet, either may be
+        // the older one.
+        Ordering::Equal => check_layout_compatibility(ours, theirs)
+            .or_else(|errors| check_layout_compatibility(theirs, ours).map_err(|_| errors)),
     };
     compared.map_err(|errors| differs(summary(&errors)))
 }

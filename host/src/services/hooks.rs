@@ -22,10 +22,10 @@ const MOST_TRIES: u32 = 5;
 ///
 /// # Errors
 ///
-/// [`ErrorKind::VETOED`] if it is a `pre_` event and a hook says no, fails,
-/// or asks for more retries than it gets; hooks behind it are not called. For
-/// other events that is logged, and all hooks are called.
-pub fn emit(setup: &Setup, event: &Event, cancelled: &AtomicBool) -> Result<()> {
+/// [`ErrorKind::VETOED`] if it is a `pre_` event, or `strict`, and a hook says
+/// no, fails, or asks for more retries than it gets; hooks behind it are not
+/// called. For other events that is logged, and all hooks are called.
+pub fn emit(setup: &Setup, event: &Event, strict: bool, cancelled: &AtomicBool) -> Result<()> {
     let before = event.name.starts_with("pre_");
     let mut hooks = setup.hooks_for(event);
     if !before {
@@ -34,9 +34,10 @@ pub fn emit(setup: &Setup, event: &Event, cancelled: &AtomicBool) -> Result<()> 
     for hook in hooks {
         match call(setup, &hook, event, cancelled) {
             Ok(()) => {}
-            Err(error) if before => {
+            Err(error) if before || strict => {
+                let what = if before { "stopped it" } else { "failed" };
                 return Err(error
-                    .context(format!("hook {hook} stopped it"))
+                    .context(format!("hook {hook} {what}"))
                     .with_kind(ErrorKind::VETOED));
             }
             Err(error) => tracing::warn!("hook {hook} for {} failed: {error}", event.name),

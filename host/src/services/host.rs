@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     ffi::OsStr,
     os::unix::ffi::OsStrExt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -13,18 +13,21 @@ use abi_stable::{
     std_types::{RSlice, RStr, RString},
 };
 use hayloft_plugin_api::{
-    Error, ErrorKind, Event, Node, OutputOptions, Result, SpawnRequest,
-    abi::{Fallible, HostBox, ProcessBox, PutBox, RawHost, RawHost_TO, StorageBox, TransformBox},
+    Arguments, Error, ErrorKind, Event, Node, OutputOptions, Result, SpawnRequest,
+    abi::{
+        Fallible, HostBox, ProcessBox, PutBox, RawHost, RawHost_TO, ReaderBox, StorageBox,
+        TransformBox,
+    },
     shim::{client, guard, server},
 };
 use serde::Serialize;
 
-use super::{hooks, output::OutputFile, process, state::StateDirectory};
+use super::{detach, hooks, output::OutputFile, process, state::StateDirectory, streams};
 use crate::{
     setup::Setup,
     worker::{
         Channel,
-        protocol::{Message, ProgressReport},
+        protocol::{Job, Message, ProgressReport},
     },
 };
 
@@ -35,12 +38,21 @@ pub struct HostServices {
     channel: Arc<Channel>,
     /// The plugin's id, under which its state is kept.
     plugin: String,
+    /// What this process was started for.
+    job: Option<Arc<Job>>,
 }
 
 impl HostServices {
     /// Creates the services for the plugin of that id.
     pub fn new(setup: Arc<Setup>, channel: Arc<Channel>, plugin: &str) -> Self {
-        Self { setup, channel, plugin: plugin.to_owned() }
+        Self { setup, channel, plugin: plugin.to_owned(), job: None }
+    }
+
+    /// Lets the plugin start processes that outlive this one, which do their
+    /// work as this job says.
+    #[must_use]
+    pub fn with_job(self, job: &Job) -> Self {
+        Self { job: Some(Arc::new(job.clone())), ..self }
     }
 
     /// Hands them to the plugin.
@@ -70,15 +82,32 @@ impl HostServices {
                 let (name, head): (String, Vec<u8>) = client::from_json(request)?;
                 answer(&self.setup.recognise(&name, &head))
             }
+            "define" => {
+                let (kind, name, elements): (String, String, Vec<(String, String)>) =
+                    client::from_json(request)?;
+                answer(&self.setup.define(&kind, &name, &elements)?)
+            }
+            "ask" => {
+                let question: String = client::from_json(request)?;
+                answer(&self.channel.ask(&question)?)
+            }
             "emit" => {
                 let event: Event = client::from_json(request)?;
-                answer(&hooks::emit(&self.setup, &event, self.channel.cancelled())?)
+                answer(&hooks::emit(&self.setup, &event, false, self.channel.cancelled())?)
             }
             "own" => {
                 let path: Vec<u8> = client::from_json(request)?;
                 let owner = self.setup.owner()?;
                 let given = owner.map(|it| it.give(Path::new(OsStr::from_bytes(&path))));
                 answer(&given.transpose()?.unwrap_or(()))
+            }
+            "detach" => {
+                let (command, arguments, log_file): (String, Arguments, PathBuf) =
+                    client::from_json(request)?;
+                let job = self.job.as_deref().ok_or_else(|| {
+                    Error::new(ErrorKind::UNSUPPORTED, "only a command can start what outlives it")
+                })?;
+                answer(&detach::start(job, &command, &arguments, &log_file)?)
             }
             "state.get" => {
                 let key: String = client::from_json(request)?;
@@ -140,13 +169,27 @@ impl RawHost for HostServices {
         guard(|| {
             let options: OutputOptions = client::from_json(options.as_str())?;
             let path = Path::new(OsStr::from_bytes(path.as_slice()));
-            let output = OutputFile::create(path, &options, self.setup.owner()?)?;
+            // A command may work without a configuration, which says who owns.
+            let owner = options.give_to_backup_user.then(|| self.setup.owner()).transpose()?;
+            let output = OutputFile::create(path, &options, owner.flatten())?;
             Ok(server::put(Box::new(output)))
         })
     }
 
     fn spawn(&self, request: RStr<'_>) -> Fallible<ProcessBox> {
         guard(|| self.start(request.as_str()))
+    }
+
+    fn storage_of(&self, plugin: RStr<'_>, section: &Node) -> Fallible<StorageBox> {
+        guard(|| self.setup.registry().storage(plugin.as_str(), section))
+    }
+
+    fn standard_input(&self) -> Fallible<ReaderBox> {
+        guard(|| Ok(server::reader(Box::new(streams::Input::open(&self.channel)?))))
+    }
+
+    fn standard_output(&self) -> Fallible<PutBox> {
+        guard(|| Ok(server::put(Box::new(streams::Output::open(&self.channel)?))))
     }
 
     fn call(&self, service: RStr<'_>, request: RStr<'_>) -> Fallible<RString> {

@@ -3,16 +3,16 @@
 use std::{
     collections::BTreeSet,
     ffi::OsString,
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::{Duration, UNIX_EPOCH},
 };
 
 use hayloft_plugin_api::{Error, ErrorKind, ObjectMeta, OutputOptions, PutStream, Result};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 
 use super::{owner::Owner, writeback::Writeback};
 
@@ -45,16 +45,7 @@ impl OutputFile {
             return Err(exists(path));
         }
         sweep_once(path);
-        let temporary = temporary_name(path)?;
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temporary)
-            .map_err(|e| cannot_create(path, e))?;
-        // Tells sweepers, on other machines too, that this is no rubbish. A
-        // file system without locks is swept by age alone.
-        let _ = file.try_lock();
+        let (temporary, file) = begin(path)?;
         let output = Self {
             file: Some(file),
             temporary,
@@ -164,6 +155,24 @@ pub fn write_file(path: &Path, content: &[u8], owner: Option<Owner>) -> Result<(
     output.commit().map(drop)
 }
 
+/// Makes a locked temporary file for `path`. The lock tells sweepers, on other
+/// machines too, that this is no rubbish.
+fn begin(path: &Path) -> Result<(PathBuf, File)> {
+    loop {
+        let temporary = temporary_name(path)?;
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600).open(&temporary);
+        let file = file.map_err(|e| cannot_create(path, e))?;
+        // A file system without locks is swept by age alone.
+        let _ = file.lock();
+        // Before it was locked, a sweeper may have taken it for rubbish.
+        let links = file.metadata().map_err(|e| cannot_create(path, e))?.nlink();
+        if links > 0 {
+            return Ok((temporary, file));
+        }
+    }
+}
+
 fn exists(path: &Path) -> Error {
     Error::new(ErrorKind::ALREADY_EXISTS, format!("{} is there already", path.display()))
 }
@@ -213,7 +222,7 @@ pub fn sweep(directory: &Path) -> io::Result<usize> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let ours = entry.file_name().to_str().is_some_and(is_temporary);
-        if ours && is_abandoned(&entry.path()) && fs::remove_file(entry.path()).is_ok() {
+        if ours && remove_abandoned(&entry.path()).unwrap_or(false) {
             tracing::info!("removed {}, left by a run that crashed", entry.path().display());
             removed += 1;
         }
@@ -240,19 +249,31 @@ fn is_temporary(name: &str) -> bool {
     numbers.is_some_and(|parts| parts.take(2).filter(|it| digits(it)).count() == 2)
 }
 
-/// A file that nobody holds a lock on, and that was not made just now, before
-/// its maker could lock it.
-fn is_abandoned(path: &Path) -> bool {
-    const JUST_NOW: Duration = Duration::from_secs(5);
-    let Ok(file) = File::open(path) else { return false };
-    let age = file.metadata().and_then(|it| it.modified()).ok().and_then(|it| it.elapsed().ok());
-    age.is_some_and(|age| age > JUST_NOW) && file.try_lock().is_ok()
+/// Removes a file that nobody holds a lock on. Who has just made one notices,
+/// since it is locked while it is removed.
+fn remove_abandoned(path: &Path) -> io::Result<bool> {
+    // Where there are no locks, nobody writes for so long.
+    const AGES: Duration = Duration::from_hours(24);
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).unwrap_or_default();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
+    let abandoned = metadata.is_file()
+        && match file.try_lock() {
+            Ok(()) => true,
+            Err(TryLockError::WouldBlock) => false,
+            Err(TryLockError::Error(_)) => {
+                metadata.modified()?.elapsed().is_ok_and(|age| age > AGES)
+            }
+        };
+    if abandoned {
+        fs::remove_file(path)?;
+    }
+    Ok(abandoned)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use super::*;
 
     fn names(dir: &Path) -> Vec<String> {
@@ -307,19 +328,43 @@ mod tests {
     #[test]
     fn rubbish_of_dead_processes_is_swept_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
-        let old = SystemTime::now() - Duration::from_mins(1);
-        let mut held = Vec::new();
-        for name in [".hayloft-7-0-a", ".hayloft-8-0-held", ".hayloft-lock", "data"] {
-            let file = File::create(dir.path().join(name)).unwrap();
-            file.set_modified(old).unwrap();
-            if name.ends_with("held") {
-                file.lock().unwrap();
-                held.push(file);
-            }
+        let path = dir.path().join("x");
+        let held = OutputFile::create(&path, &OutputOptions::default(), None).unwrap();
+        let held_name = held.temporary.file_name().unwrap().to_str().unwrap().to_owned();
+        for name in [".hayloft-7-0-a", ".hayloft-7-1-", ".hayloft-lock", "data"] {
+            File::create(dir.path().join(name)).unwrap();
         }
-        File::create(dir.path().join(".hayloft-9-0-new")).unwrap();
-        assert_eq!(sweep(dir.path()).unwrap(), 1);
-        let left = [".hayloft-8-0-held", ".hayloft-9-0-new", ".hayloft-lock", "data"];
+        let pipe = dir.path().join(".hayloft-9-0-pipe");
+        rustix::fs::mknodat(
+            CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
+        assert_eq!(sweep(dir.path()).unwrap(), 2);
+        let mut left = [&held_name, ".hayloft-9-0-pipe", ".hayloft-lock", "data"];
+        left.sort_unstable();
         assert_eq!(names(dir.path()), left);
+    }
+
+    #[test]
+    fn a_sweep_never_takes_a_file_from_its_maker() {
+        let dir = tempfile::tempdir().unwrap();
+        let end = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !end.load(std::sync::atomic::Ordering::Relaxed) {
+                    sweep(dir.path()).unwrap();
+                }
+            });
+            for number in 0..500 {
+                let path = dir.path().join(number.to_string());
+                write_file(&path, b"hay", None).unwrap();
+            }
+            end.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        assert_eq!(names(dir.path()).len(), 500);
     }
 }

@@ -24,7 +24,9 @@ use hayloft_plugin_api::{
     abi::{Fallible, ProcessBox, RawProcess, RawProcess_TO},
     shim::{client, guard},
 };
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Signal;
+
+use crate::{processes::Family, worker::protocol::OUTPUT};
 
 /// How often the end of a program is looked for.
 const PULSE: Duration = Duration::from_millis(20);
@@ -32,6 +34,8 @@ const PULSE: Duration = Duration::from_millis(20);
 const GRACE: Duration = Duration::from_secs(5);
 /// How many lines of standard error an error shows.
 const TAIL: usize = 10;
+/// How much of a line of it is kept, in bytes.
+const LONGEST_LINE: usize = 8 << 10;
 
 /// A program that was started.
 #[derive(Debug)]
@@ -62,7 +66,8 @@ pub fn start(
     program: &Path,
     cancelled: &Arc<AtomicBool>,
 ) -> Result<Running> {
-    tracing::debug!(program = %program.display(), arguments = ?request.args, "starting");
+    let words = [std::slice::from_ref(&request.program), &request.args].concat();
+    tracing::debug!(target: OUTPUT, "executing {words:?}");
     let mut command = Command::new(program);
     command.args(&request.args).process_group(0);
     // Programs are to speak the one language that their callers can read.
@@ -124,7 +129,12 @@ impl Running {
         Self { program: request.program.clone(), child, stdout, readers, watch }
     }
 
-    fn wait(&mut self) -> Result<Finished> {
+    /// Waits for the end of it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::CANCELLED`] if it was ended because the work is to end.
+    pub fn wait(&mut self) -> Result<Finished> {
         // A program that still writes must not block on a pipe nobody reads.
         drop(self.stdout.take());
         let status = self.child.wait();
@@ -145,7 +155,7 @@ impl Running {
 
     fn kill(&mut self) {
         if !self.watch.ended.swap(true, Ordering::AcqRel) {
-            signal_group(self.child.id(), Signal::KILL);
+            Family::of_program(self.child.id()).signal(Signal::KILL);
             // The process is reaped; how it ended does not matter any more.
             drop(self.child.wait());
         }
@@ -160,16 +170,6 @@ impl Drop for Running {
 
 fn finished(status: ExitStatus, timed_out: bool, stderr: String) -> Finished {
     Finished { code: status.code(), signal: status.signal(), timed_out, stderr }
-}
-
-fn signal_group(process: u32, signal: Signal) {
-    let group = i32::try_from(process).ok().and_then(Pid::from_raw);
-    if let Some(group) = group
-        && let Err(error) = kill_process_group(group, signal)
-    {
-        // It may have ended by itself meanwhile.
-        tracing::debug!(%error, process, "cannot signal");
-    }
 }
 
 /// Ends the program when its time is over or the action is cancelled.
@@ -187,14 +187,17 @@ fn spawn_watch(
             if cancelled.load(Ordering::Relaxed) || over() {
                 let flag = if over() { &watch.timed_out } else { &watch.cancelled_before };
                 flag.store(true, Ordering::Release);
-                signal_group(process, Signal::TERM);
+                let family = Family::of_program(process);
+                family.signal(Signal::TERM);
                 let deadline = Instant::now() + GRACE;
-                while !watch.ended.load(Ordering::Acquire) && Instant::now() < deadline {
+                while Instant::now() < deadline && family.is_alive() {
                     thread::sleep(PULSE);
                 }
                 if !watch.ended.load(Ordering::Acquire) {
-                    signal_group(process, Signal::KILL);
+                    Family::of_program(process).signal(Signal::KILL);
                 }
+                // Some may have outlived their parents.
+                family.signal(Signal::KILL);
                 return;
             }
             thread::sleep(PULSE);
@@ -208,17 +211,47 @@ fn read_lines(program: String, from: impl Read + Send + 'static) -> JoinHandle<V
         let mut tail = VecDeque::new();
         let mut line = Vec::new();
         let mut from = BufReader::new(from);
-        while matches!(from.read_until(b'\n', &mut line), Ok(n) if n > 0) {
+        while matches!(read_line(&mut from, &mut line), Ok(true)) {
             let text = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
-            tracing::info!(program, "{text}");
+            tracing::info!(target: OUTPUT, program, "{text}");
             if tail.len() == TAIL {
                 tail.pop_front();
             }
             tail.push_back(text);
-            line.clear();
         }
         tail.into()
     })
+}
+
+/// Reads a line; a program that shows its progress ends one with a carriage
+/// return. Of a line that is too long, what comes later is left out. Tells
+/// whether there was one.
+fn read_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    let mut any = false;
+    loop {
+        let piece = match from.fill_buf() {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            other => other?,
+        };
+        if piece.is_empty() {
+            return Ok(any);
+        }
+        any = true;
+        let end = piece.iter().position(|it| matches!(it, b'\n' | b'\r'));
+        let text = &piece[..end.unwrap_or(piece.len())];
+        let room = LONGEST_LINE.saturating_sub(line.len());
+        line.extend_from_slice(&text[..text.len().min(room)]);
+        let carriage_return = end.is_some_and(|it| piece[it] == b'\r');
+        let read = end.map_or(piece.len(), |it| it + 1);
+        from.consume(read);
+        if carriage_return && from.fill_buf().is_ok_and(|it| it.starts_with(b"\n")) {
+            from.consume(1);
+        }
+        if end.is_some() {
+            return Ok(true);
+        }
+    }
 }
 
 impl RawProcess for Running {
@@ -295,6 +328,22 @@ mod tests {
         assert_eq!(finished.stderr, "no room");
         let error = finished.into_result("pg_dump").unwrap_err().to_string();
         assert_eq!(error, "pg_dump failed with exit code 3: no room");
+    }
+
+    #[test]
+    fn lines_may_end_with_a_carriage_return_and_are_not_kept_for_ever() {
+        let cases = [
+            ("a\nb\n", vec!["a", "b"]),
+            ("10 %\r20 %\rdone", vec!["10 %", "20 %", "done"]),
+            ("a\r\n\r\nb\r\n", vec!["a", "", "b"]),
+            ("", vec![]),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(read_lines(String::new(), text.as_bytes()).join().unwrap(), expected);
+        }
+        let endless = io::repeat(b'x').take(10 << 20);
+        let lines = read_lines(String::new(), endless).join().unwrap();
+        assert_eq!(lines, ["x".repeat(LONGEST_LINE)]);
     }
 
     #[test]

@@ -1,22 +1,35 @@
 //! Small data of plugins that outlives a run.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
 
 use hayloft_plugin_api::{Error, Result};
+use rustix::fs::OFlags;
 
 use super::output;
 
+/// No plugin remembers more, in bytes.
+const LARGEST: u64 = 1 << 28;
+
 /// A plugin's values: one file each in the working directory.
+///
+/// The working directory may belong to the backup user. What that user puts in
+/// the place of a directory or file leads nowhere, and keeps nobody waiting.
 #[derive(Debug, Clone)]
 pub struct StateDirectory {
-    directory: PathBuf,
+    working_dir: PathBuf,
+    plugin: String,
 }
 
 impl StateDirectory {
     /// Names the place: `WORKING_DIR/hayloft/state/PLUGIN`. Nothing is
     /// touched yet.
-    pub fn new(working_dir: &std::path::Path, plugin: &str) -> Self {
-        Self { directory: working_dir.join("hayloft/state").join(plugin) }
+    pub fn new(working_dir: &Path, plugin: &str) -> Self {
+        Self { working_dir: working_dir.to_owned(), plugin: plugin.to_owned() }
     }
 
     /// Returns a value.
@@ -26,7 +39,7 @@ impl StateDirectory {
     /// If it is there but cannot be read.
     pub fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         let path = self.path(key)?;
-        match fs::read(&path) {
+        match read(&path) {
             Ok(value) => Ok(Some(value)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Error::from(e).context(format!("cannot read {}", path.display()))),
@@ -40,7 +53,11 @@ impl StateDirectory {
     /// If it cannot be made durable.
     pub fn put(&self, key: &str, value: &[u8]) -> Result<()> {
         let path = self.path(key)?;
-        make_private_directory(&self.directory)?;
+        if let Some(directory) = path.parent() {
+            make_private_directory(directory)?;
+        }
+        // It was not looked at as long as it was not there.
+        self.path(key)?;
         output::write_file(&path, value, None)
     }
 
@@ -64,8 +81,33 @@ impl StateDirectory {
         if key.is_empty() || key.starts_with('.') || !key.bytes().all(plain) {
             return Err(Error::msg(format!("{key:?} is not a key of the state")));
         }
-        Ok(self.directory.join(key))
+        let mut path = self.working_dir.clone();
+        for name in ["hayloft", "state", &self.plugin] {
+            path.push(name);
+            if path.symlink_metadata().is_ok_and(|it| !it.is_dir()) {
+                let message = format!("{} is no directory", path.display());
+                return Err(Error::msg(message).hint("remove it: it was not put there by us"));
+            }
+        }
+        path.push(key);
+        Ok(path)
     }
+}
+
+/// Reads a regular file. A pipe is not waited for, and a link not followed.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).unwrap_or_default();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    if metadata.len() > LARGEST {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    let mut value = Vec::new();
+    file.take(LARGEST).read_to_end(&mut value)?;
+    Ok(value)
 }
 
 /// Makes a directory and those above it that only we can look into.
@@ -73,7 +115,7 @@ impl StateDirectory {
 /// # Errors
 ///
 /// If that is impossible.
-pub fn make_private_directory(directory: &std::path::Path) -> Result<()> {
+pub fn make_private_directory(directory: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
     made.map_err(|e| Error::from(e).context(format!("cannot create {}", directory.display())))
@@ -97,8 +139,34 @@ mod tests {
     }
 
     #[test]
+    fn what_somebody_else_put_there_leads_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let state = StateDirectory::new(dir.path(), "collect");
+        state.put("a", b"1").unwrap();
+        let (value, plugin) = (at("hayloft/state/collect/a"), at("hayloft/state/collect"));
+        fs::write(at("other"), "secret").unwrap();
+
+        fs::remove_file(&value).unwrap();
+        std::os::unix::fs::symlink(at("other"), &value).unwrap();
+        assert!(state.get("a").is_err());
+        fs::remove_file(&value).unwrap();
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &value, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert!(state.get("a").is_err());
+        fs::File::create(at("hayloft/state/collect/large")).unwrap().set_len(LARGEST + 1).unwrap();
+        assert!(state.get("large").is_err());
+
+        fs::remove_dir_all(&plugin).unwrap();
+        fs::create_dir(at("elsewhere")).unwrap();
+        std::os::unix::fs::symlink(at("elsewhere"), &plugin).unwrap();
+        assert!(state.put("a", b"2").is_err() && state.get("a").is_err());
+        assert_eq!(fs::read_dir(at("elsewhere")).unwrap().count(), 0);
+    }
+
+    #[test]
     fn a_key_cannot_leave_the_directory() {
-        let state = StateDirectory::new(std::path::Path::new("/nowhere"), "x");
+        let state = StateDirectory::new(Path::new("/nowhere"), "x");
         for key in ["", ".", "..", "../a", "a/b", ".hidden", "a\0"] {
             assert!(state.put(key, b"").is_err(), "{key:?}");
         }

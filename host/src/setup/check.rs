@@ -36,9 +36,19 @@ impl Setup {
         for named in names::all_hooks(root) {
             self.check_named("hook", &named, &mut found);
         }
-        for claimed in self.registry.sections().filter(|it| it.kind == "action") {
-            if let Some(node) = root.child(claimed.section) {
-                found.extend(self.registry.check("action", claimed.name, node));
+        let action = |section| {
+            let mut all = self.registry.sections();
+            all.any(|it| it.kind == "action" && it.section == section)
+        };
+        for claimed in self.registry.sections() {
+            // A command that shares the section of an action says the same.
+            let checks = match claimed.kind {
+                "action" => true,
+                "command" => !action(claimed.section),
+                _ => false,
+            };
+            if checks && let Some(node) = root.child(claimed.section) {
+                found.extend(self.registry.check(claimed.kind, claimed.name, node));
             }
         }
         found

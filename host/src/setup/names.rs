@@ -99,6 +99,8 @@ pub(super) fn all_hooks(root: &Node) -> impl Iterator<Item = Named> {
 }
 
 /// Cedar Backup runs a `post_action_hook` only after an action that succeeded.
+/// They come last one first, since hooks behind something are called in
+/// reverse order, and Cedar Backup calls them in the order of the file.
 fn cedar_hooks(root: &Node, event: &Event, action: Option<&str>) -> Vec<HookEntry> {
     let element = match event.name.as_str() {
         "pre_action" => "pre_action_hook",
@@ -108,7 +110,7 @@ fn cedar_hooks(root: &Node, event: &Event, action: Option<&str>) -> Vec<HookEntr
         _ => return Vec::new(),
     };
     let hooks = root.child("options").into_iter().flat_map(|it| it.children_named(element));
-    hooks
+    let mut hooks: Vec<HookEntry> = hooks
         .filter(|node| {
             node.child("action").is_some_and(|it| Some(it.first_text.as_str()) == action)
         })
@@ -117,7 +119,11 @@ fn cedar_hooks(root: &Node, event: &Event, action: Option<&str>) -> Vec<HookEntr
             retry: false,
             position: node.position,
         })
-        .collect()
+        .collect();
+    if event.name == "post_action" {
+        hooks.reverse();
+    }
+    hooks
 }
 
 /// Returns the path of the last override of a command, as Cedar Backup does.

@@ -2,10 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read},
     os::unix::process::ExitStatusExt,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, SyncSender},
     },
@@ -15,8 +16,9 @@ use std::{
 
 use super::{
     COMMAND,
-    protocol::{self, Done, Job, LogRecord, Message},
+    protocol::{self, Done, Job, LogRecord, Message, Task},
     session,
+    streams::Lent,
 };
 use crate::log::Log;
 
@@ -72,8 +74,10 @@ pub fn run(call: &Call<'_>) -> io::Result<End> {
     let mut child = start(call.job)?;
     let leader = child.id();
     let frames = listen(&mut child);
-    let mut watched = Watched { call, plugin: None, done: None };
-    let stopped = watched.watch(&mut child, &frames);
+    let line = Line(Arc::new(Mutex::new(child.stdin.take())));
+    let mut watched = Watched { call, leader, line, plugin: None, done: None };
+    let stopped = watched.watch(&frames);
+    watched.line.close();
 
     let status = match stopped {
         // Whatever it did, it is to end now, and quickly.
@@ -95,15 +99,52 @@ enum Stopped {
     TimedOut(Duration),
 }
 
+/// The line to the worker's standard input. The end of it tells the worker to
+/// end.
+#[derive(Debug, Clone)]
+struct Line(Arc<Mutex<Option<ChildStdin>>>);
+
+impl Line {
+    fn close(&self) {
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// Puts a question to the user, and sends the answer when it comes. That
+    /// may be never, so a thread waits for it; it ends with the process.
+    fn ask(&self, log: &Log, question: &str) {
+        log.screen().print(question.as_bytes());
+        let line = self.clone();
+        thread::spawn(move || {
+            let answer = read_answer(&mut io::stdin().lock());
+            let mut line = line.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // A worker that is gone needs no answer.
+            drop(line.as_mut().map(|to| protocol::tell(to, &answer)));
+        });
+    }
+}
+
+/// Reads a line; one that cannot be read is the end as well.
+fn read_answer(from: &mut impl BufRead) -> Option<String> {
+    let mut line = Vec::new();
+    if from.read_until(b'\n', &mut line).ok()? == 0 {
+        return None;
+    }
+    let line = line.strip_suffix(b"\n").unwrap_or(&line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    Some(String::from_utf8_lossy(line).into_owned())
+}
+
 struct Watched<'a> {
     call: &'a Call<'a>,
+    leader: u32,
+    line: Line,
     plugin: Option<String>,
     done: Option<Box<Done>>,
 }
 
 impl Watched<'_> {
     /// Handles messages until there will be no more.
-    fn watch(&mut self, child: &mut Child, frames: &Receiver<Incoming>) -> Option<Stopped> {
+    fn watch(&mut self, frames: &Receiver<Incoming>) -> Option<Stopped> {
         let started = Instant::now();
         let mut told: Option<(Instant, Stopped)> = None;
         loop {
@@ -121,8 +162,11 @@ impl Watched<'_> {
                 None => {
                     told = self.reason(started).map(|why| (Instant::now(), why));
                     if told.is_some() {
-                        // The end of its input tells the worker to end.
-                        drop(child.stdin.take());
+                        self.line.close();
+                        // A hook is not asked whether it is to end.
+                        if matches!(self.call.job.task, Task::Event { .. }) {
+                            session::terminate_others(self.leader);
+                        }
                     }
                 }
                 Some((since, why)) if since.elapsed() > GRACE => return Some(why),
@@ -151,16 +195,10 @@ impl Watched<'_> {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Log(record) => self.call.log.write(&record),
-            Message::Progress(report) => self.call.log.screen().progress(&report),
-            Message::Print(bytes) => {
-                let screen = self.call.log.screen();
-                if let Err(error) = screen.aside(|| crate::log::print(&bytes)) {
-                    screen.trouble(&format!("cannot write the output: {error}"));
-                }
-            }
+            Message::Ask(question) => self.line.ask(self.call.log, &question),
             Message::Entering(facts) => self.plugin = plugin(&facts),
             Message::Done(done) => self.done = Some(done),
+            message => self.call.log.show(&message),
         }
     }
 
@@ -179,17 +217,16 @@ fn plugin(facts: &BTreeMap<String, String>) -> Option<String> {
 }
 
 fn start(job: &Job) -> io::Result<Child> {
+    let lent = Lent::to(&job.task);
+    let job = &Job { streams: lent.passed(), ..job.clone() };
     let mut child = Command::new("/proc/self/exe")
         .arg(COMMAND)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let job = serde_json::to_vec(job)?;
-    let length = u32::try_from(job.len()).map_err(io::Error::other)?;
     if let Some(stdin) = &mut child.stdin {
-        stdin.write_all(&length.to_be_bytes())?;
-        stdin.write_all(&job)?;
+        protocol::tell(stdin, job)?;
     }
     Ok(child)
 }
@@ -234,8 +271,8 @@ fn forward_output(from: impl Read, to: &SyncSender<Incoming>) {
     let mut line = Vec::new();
     while matches!(from.read_until(b'\n', &mut line), Ok(n) if n > 0) {
         let text = String::from_utf8_lossy(line.trim_ascii_end());
-        let text = format!("output: {text}");
-        let record = LogRecord { level: INFO, target: "output".to_owned(), text };
+        let (target, text) = (protocol::OUTPUT.to_owned(), text.into_owned());
+        let record = LogRecord { level: INFO, target, text, program: String::new() };
         if to.send(Incoming::Message(Message::Log(record))).is_err() {
             return;
         }
@@ -246,7 +283,6 @@ fn forward_output(from: impl Read, to: &SyncSender<Incoming>) {
 /// Lets a worker that has reported its result end by itself; threads that a
 /// plugin has leaked may keep it from that.
 fn farewell(child: &mut Child) -> io::Result<ExitStatus> {
-    drop(child.stdin.take());
     let deadline = Instant::now() + FAREWELL;
     loop {
         if let Some(status) = child.try_wait()? {
@@ -289,6 +325,13 @@ fn signal_name(signal: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_is_a_line_and_the_end_is_none() {
+        let mut input = &b"yes\r\n\nla\xffst"[..];
+        let answers = std::iter::from_fn(|| read_answer(&mut input));
+        assert_eq!(answers.collect::<Vec<_>>(), ["yes", "", "la\u{fffd}st"]);
+    }
 
     #[test]
     fn an_end_without_a_result_is_described() {

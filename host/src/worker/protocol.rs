@@ -1,19 +1,23 @@
 //! What a worker process and its parent say to each other.
 //!
 //! The parent writes one [`Job`] to the worker's standard input and keeps it
-//! open: its end means that the work is to end. The worker writes frames to
+//! open: its end means that the work is to end. Later it writes the answers
+//! to questions there. The worker writes frames to
 //! what was its standard output: a tag, a length of four bytes in the
 //! network's order, and the content. Only [`Message::Done`] is success: an
 //! exit code of 0 without it is a crash like any other.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     io::{self, Read, Write},
     path::PathBuf,
 };
 
 use hayloft_plugin_api::{Arguments, Diagnostic, Event, Outcome, Position, Request, Verdict};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::Passed;
 
 /// What a worker is to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,6 +30,9 @@ pub struct Job {
     pub log_filter: String,
     /// The task itself.
     pub task: Task,
+    /// What the worker has of the program's standard input and output.
+    #[serde(default)]
+    pub streams: Passed,
 }
 
 /// A task of a worker.
@@ -43,6 +50,9 @@ pub enum Task {
     Event {
         /// The event.
         event: Event,
+        /// Whether the first hook that fails is the end of it, also behind
+        /// what it is for.
+        strict: bool,
     },
     /// Run a command.
     Command {
@@ -178,6 +188,30 @@ pub struct LogRecord {
     pub target: String,
     /// The text, fields included.
     pub text: String,
+    /// The program that wrote the line, if that is known; only of target
+    /// [`OUTPUT`].
+    #[serde(default)]
+    pub program: String,
+}
+
+/// The target of lines that a program wrote which we run, and of the command
+/// line that it was run with.
+pub const OUTPUT: &str = "output";
+
+impl LogRecord {
+    /// Tells whether it is what another program wrote.
+    pub fn is_output(&self) -> bool {
+        self.target == OUTPUT
+    }
+
+    /// Returns the text; what another program wrote has its name in front.
+    pub fn text_with_program(&self) -> Cow<'_, str> {
+        match (self.is_output(), self.program.as_str()) {
+            (false, _) => (&self.text).into(),
+            (true, "") => format!("output: {}", self.text).into(),
+            (true, program) => format!("{program}: {}", self.text).into(),
+        }
+    }
 }
 
 /// How far an action is.
@@ -200,6 +234,8 @@ pub enum Message {
     Progress(ProgressReport),
     /// Bytes for the standard output.
     Print(Vec<u8>),
+    /// A question for the user; the answer comes the other way.
+    Ask(String),
     /// The end, and how it came.
     Done(Box<Done>),
     /// Which plugin is being called, for the report of a crash.
@@ -208,6 +244,35 @@ pub enum Message {
 
 /// The largest frame that is believed.
 const MAX_FRAME: u32 = 64 << 20;
+
+/// Writes a document to a worker: a length of four bytes and JSON.
+///
+/// # Errors
+///
+/// If the other side is gone.
+pub fn tell<T: Serialize>(to: &mut impl Write, document: &T) -> io::Result<()> {
+    let document = serde_json::to_vec(document)?;
+    let length = u32::try_from(document.len()).map_err(io::Error::other)?;
+    to.write_all(&[length.to_be_bytes().as_slice(), &document].concat())?;
+    to.flush()
+}
+
+/// Reads what [`tell`] wrote.
+///
+/// # Errors
+///
+/// If the other side is gone, or what comes is no such document.
+pub fn hear<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<T> {
+    let mut length = [0; 4];
+    from.read_exact(&mut length)?;
+    let length = u32::from_be_bytes(length);
+    if length > MAX_FRAME {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a document is too long"));
+    }
+    let mut document = vec![0; length as usize];
+    from.read_exact(&mut document)?;
+    Ok(serde_json::from_slice(&document)?)
+}
 
 /// Writes a frame.
 ///
@@ -219,6 +284,7 @@ pub fn send(to: &mut impl Write, message: &Message) -> io::Result<()> {
         Message::Log(it) => (b'L', serde_json::to_vec(it)?),
         Message::Progress(it) => (b'P', serde_json::to_vec(it)?),
         Message::Print(it) => (b'O', it.clone()),
+        Message::Ask(it) => (b'Q', serde_json::to_vec(it)?),
         Message::Done(it) => (b'D', serde_json::to_vec(it)?),
         Message::Entering(it) => (b'E', serde_json::to_vec(it)?),
     };
@@ -258,6 +324,7 @@ pub fn receive(from: &mut impl Read) -> io::Result<Option<Message>> {
         b'L' => Message::Log(serde_json::from_slice(&content)?),
         b'P' => Message::Progress(serde_json::from_slice(&content)?),
         b'O' => Message::Print(content),
+        b'Q' => Message::Ask(serde_json::from_slice(&content)?),
         b'D' => Message::Done(serde_json::from_slice(&content)?),
         b'E' => Message::Entering(serde_json::from_slice(&content)?),
         other => {

@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 
 use hayloft_plugin_api::{
-    ByteRange, DecodeReader, EncodeWriter, ErrorKind, Event, Op, PutOptions, StorageHandle,
-    StreamOptions, Transform, Verdict,
+    ByteRange, DecodeReader, EncodeWriter, ErrorKind, Event, Guarantee, Op, PutOptions,
+    StorageHandle, StreamOptions, Sweep, Transform, Verdict,
     shim::client::{from_json, plain, to_json},
 };
 
@@ -96,6 +96,50 @@ fn a_storage_in_c_is_a_storage() {
         let gone = storage.get("a/b", ByteRange::ALL).err().unwrap();
         assert_eq!(gone.to_string(), "there is no a/b");
     });
+}
+
+#[test]
+fn a_storage_in_c_replaces_what_is_as_it_was() {
+    with_each_language(|registry| {
+        let storage = registry.storage("c-memory", &section(&[])).unwrap();
+        let storage = StorageHandle::from_raw(storage);
+        let put = |etag: Option<&str>, content: &[u8]| {
+            let options = PutOptions::default();
+            let mut put = match etag {
+                Some(etag) => storage.replace("a", etag, options)?,
+                None => storage.put("a", options)?,
+            };
+            put.write(content)?;
+            put.commit()
+        };
+        let first = put(None, b"1").unwrap();
+        let second = put(Some(&first.etag), b"2").unwrap();
+        let stale = put(Some(&first.etag), b"3").unwrap_err();
+        assert_eq!((stale.kind(), stale.message()), (ErrorKind::CHANGED, "a is not what it was"));
+        assert_eq!(storage.stat("a").unwrap(), Some(second));
+        let known = storage.capabilities().unwrap();
+        assert_eq!((known.create, known.replace), (Guarantee::Unknown, Guarantee::Atomic));
+        assert!(storage.delete_many(&["a", "b"]).unwrap().is_empty());
+        assert_eq!(storage.stat("a").unwrap(), None);
+    });
+}
+
+#[test]
+fn a_storage_built_against_the_first_header_does_what_it_did() {
+    let shelf = Shelf::new();
+    let flags = ["-std=c99", "-DFIXTURE_FIRST"];
+    compile("cc", "complete.c", &shelf.path().join("complete.so"), &flags);
+    let storage = shelf.registry().storage("c-memory", &section(&[])).unwrap();
+    let storage = StorageHandle::from_raw(storage);
+    storage.put("a", PutOptions::default()).unwrap().commit().unwrap();
+    let refused = storage.replace("a", "0", PutOptions::default()).err().unwrap();
+    assert_eq!(refused.kind(), ErrorKind::UNSUPPORTED);
+    let known = storage.capabilities().unwrap();
+    assert_eq!((known.create, known.replace), (Guarantee::Unknown, Guarantee::Missing));
+    assert_eq!(storage.protection("a").unwrap(), None);
+    assert!(storage.sweep(&Sweep::default()).unwrap().is_empty());
+    assert!(storage.delete_many(&["a"]).unwrap().is_empty());
+    assert_eq!(storage.stat("a").unwrap(), None);
 }
 
 #[test]

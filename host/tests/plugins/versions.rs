@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use hayloft_plugin_api::{StreamOptions, Transform};
+use hayloft_plugin_api::{
+    Capabilities, ErrorKind, PutOptions, StorageHandle, StreamOptions, Sweep, Transform,
+};
 
 use crate::{
     containment,
@@ -38,8 +40,8 @@ const NEWER: &[Patch] = &[
     ),
     (
         "src/abi.rs",
-        "    fn call(&self, service: RStr<'_>, request: RStr<'_>) -> Fallible<RString>;\n",
-        "    fn call(&self, service: RStr<'_>, request: RStr<'_>) -> Fallible<RString>;\n    \
+        "text only; update it\")\n    }\n",
+        "text only; update it\")\n    }\n    \
              /// New.\n    fn added(&self) -> u32 { 13 }\n",
     ),
     (
@@ -48,6 +50,26 @@ const NEWER: &[Patch] = &[
         "        self.raw.cancelled()\n",
         "        self.raw.added() != 13 || self.raw.cancelled()\n",
     ),
+];
+
+/// Before storages could replace what is as it was, and what came with it.
+const FIRST: &[Patch] = &[
+    (
+        "src/abi.rs",
+        "    /// See [`Storage::capabilities`](crate::Storage::capabilities). Returns\n",
+        "}\n\n/// What is not at the boundary yet.\npub trait Later {\n    /// Returns\n",
+    ),
+    (
+        "src/abi.rs",
+        "/// See [`Hook`](crate::Hook).\n#[sabi_trait]\n",
+        "impl Later for StorageBox {}\n\n/// See [`Hook`](crate::Hook).\n#[sabi_trait]\n",
+    ),
+    (
+        "src/shim/server.rs",
+        "    fn capabilities(&self)",
+        "}\n\nimpl<T: Storage> crate::abi::Later for StorageShim<T> {\n    fn capabilities(&self)",
+    ),
+    ("src/shim/client.rs", "use crate::{", "use crate::abi::Later;\nuse crate::{"),
 ];
 
 /// What no release may do: a plain structure has another field.
@@ -83,6 +105,32 @@ fn a_plugin_of_a_newer_minor_version_loads() {
     assert_eq!(&output[..step.produced], b"IBM");
     let action = registry.action("greet", &section(&[])).unwrap();
     assert!(containment::run(&action).unwrap().contains("greeted"));
+}
+
+#[test]
+fn a_plugin_of_the_first_days_loads_and_the_rest_is_made_up_for() {
+    let file = build(Build {
+        source: "plugins/good",
+        variant: "-first",
+        patches: FIRST,
+        ..Build::default()
+    });
+    let shelf = Shelf::new();
+    shelf.add("first.so", &file);
+    let registry = shelf.registry();
+    registry.verify(registry.find("storage", "keep").unwrap()).unwrap();
+    let storage = StorageHandle::from_raw(registry.storage("keep", &section(&[])).unwrap());
+    for key in ["a", "b", "c"] {
+        storage.put(key, PutOptions::default()).unwrap().commit().unwrap();
+    }
+    assert_eq!(storage.capabilities().unwrap(), Capabilities::default());
+    let refused = storage.replace("a", "etag", PutOptions::default()).err().unwrap();
+    assert_eq!(refused.kind(), ErrorKind::UNSUPPORTED);
+    assert_eq!(storage.protection("a").unwrap(), None);
+    assert!(storage.sweep(&Sweep::default()).unwrap().is_empty());
+    assert!(storage.delete_many(&["a", "c", "d"]).unwrap().is_empty());
+    let left = storage.list("", "", 10).unwrap();
+    assert_eq!(left.into_iter().map(|it| it.key).collect::<Vec<_>>(), ["b"]);
 }
 
 #[test]

@@ -312,7 +312,7 @@ causes! {
     /// Ours: an unknown format of dumps.
     DumpFormat: "`{}` is not a format of dumps", "write plain, custom or directory";
     /// Ours: an unknown way to tell the age of a file.
-    PurgeAge: "`{}` is not a way to tell the age of a file", "write mtime or cedar";
+    PurgeAge: "`{}` is not a way to tell the age of a file", "write mtime, cedar or day";
     /// Ours, a warning: Cedar Backup's collect would fail at this pattern.
     UnusablePattern: "Cedar Backup fails at the pattern `{}`, for it puts it between ^ and $",
         "write flags such as (?i) as a group around the pattern: (?i:…)";

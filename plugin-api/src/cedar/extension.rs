@@ -5,6 +5,7 @@ mod capacity;
 mod databases;
 mod encrypt;
 mod mbox;
+mod mysql;
 mod postgresql;
 mod split;
 mod subversion;
@@ -12,9 +13,9 @@ mod subversion;
 pub use self::{
     amazons3::AmazonS3,
     capacity::{Capacity, Percentage},
-    databases::Mysql,
     encrypt::Encrypt,
     mbox::{Mbox, MboxDir, MboxFile},
+    mysql::Mysql,
     postgresql::Postgresql,
     split::Split,
     subversion::{Repository, RepositoryDir, Subversion},

@@ -22,8 +22,9 @@ pub struct PurgeDir {
     pub abs_path: Text,
     /// How many days a file is kept; 0 keeps nothing.
     pub retain_days: Option<Located<i64>>,
-    /// Ours: what the age of a file is: `mtime` (since it was written), or
-    /// `cedar` (since it was written or read, whichever is later).
+    /// Ours: what the age of a file is: `mtime` (since it was written), `cedar`
+    /// (since it was written or read, whichever is later), or `day` (since the
+    /// day that it was staged on, as the name of its directory says).
     pub age: Text,
     /// Where the item is.
     pub place: Place,
@@ -36,7 +37,7 @@ impl Section for Purge {
         let dir = |it: Reader<'_>| PurgeDir {
             abs_path: it.absolute("abs_path", Cause::ItemNotAbsolute),
             retain_days: it.integer("retain_days", Some((0, Cause::RetainDaysNegative))),
-            age: it.one_of("age", Cause::PurgeAge, &["mtime", "cedar"]),
+            age: it.one_of("age", Cause::PurgeAge, &["mtime", "cedar", "day"]),
             place: it.place(),
         };
         Self { dirs: reader.all("dir").map(dir).collect(), place: reader.place() }

@@ -4,20 +4,15 @@
 //! It works on the plugin's own type, without the built library:
 //!
 //! ```no_run
+//! # use hayloft_plugin_api::Compressor;
 //! use hayloft_plugin_api::conformance::codecs::{Codecs, Properties};
-//! # use hayloft_plugin_api::{Codec, Compressor, NoConfig, Result, StreamOptions};
-//! # struct Gzip;
-//! # impl Compressor for Gzip {
-//! #     type Config = NoConfig;
-//! #     fn new(_: NoConfig) -> Result<Self> { Ok(Self) }
-//! #     fn encoder(&self, _: StreamOptions) -> Result<Box<dyn Codec>> { unimplemented!() }
-//! #     fn decoder(&self) -> Result<Box<dyn Codec>> { unimplemented!() }
-//! # }
 //!
-//! let gzip = Codecs::compressor(Gzip::new(NoConfig).unwrap());
+//! # fn test(gzip: impl Compressor) {
+//! let gzip = Codecs::compressor(gzip);
 //! gzip.assert_properties(&Properties { header: b"\x1f\x8b\x08", ..Properties::default() });
 //! gzip.assert_reads(&[&["gzip", "-c"], &["pigz", "-9"]], 1_000_000);
 //! gzip.assert_read_by(&[&["gzip", "-dc"], &["pigz", "-dc"]], &[0, 1, 1_000_000], &[]);
+//! # }
 //! ```
 
 mod programs;

@@ -4,8 +4,10 @@ mod output;
 mod process;
 
 use std::{
+    collections::{BTreeMap, VecDeque},
     ffi::OsStr,
     fmt, fs,
+    io::Cursor,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::{
@@ -24,9 +26,12 @@ use tempfile::TempDir;
 
 use super::section::Section;
 use crate::{
-    Codec, Compressor, Event, Host, LocalTime, NoConfig, Op, Request, Settings, Step,
+    Codec, Compressor, Event, Host, LocalTime, NoConfig, Op, Request, Settings, Step, Storage,
     StreamOptions, Weekday,
-    abi::{Fallible, HostBox, ProcessBox, PutBox, RawHost, RawHost_TO, StorageBox, TransformBox},
+    abi::{
+        Fallible, HostBox, ProcessBox, PutBox, RawHost, RawHost_TO, ReaderBox, StorageBox,
+        TransformBox,
+    },
     config::Node,
     error::{Error, ErrorKind, Result},
     shim::{client, guard, server},
@@ -36,7 +41,7 @@ use crate::{
 ///
 /// Files are written and programs are run as the program does it, in a
 /// directory that goes away with it. It has the compressor and encryptor
-/// `none`, no storages, and no hooks: events are remembered.
+/// `none`, the storages that it is given, and no hooks: events are remembered.
 ///
 /// ```
 /// use hayloft_plugin_api::{Action, NoConfig, Host, Outcome, Request, Result};
@@ -71,7 +76,13 @@ struct Shared {
     printed: Mutex<Vec<u8>>,
     progress: Mutex<Vec<(String, u64, u64)>>,
     events: Mutex<Vec<Event>>,
+    answers: Mutex<VecDeque<String>>,
+    input: Mutex<Vec<u8>>,
+    storages: Mutex<BTreeMap<String, OpenStorage>>,
 }
+
+/// Opens a storage once more.
+type OpenStorage = Arc<dyn Fn() -> StorageBox + Send + Sync>;
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -99,6 +110,34 @@ impl TestHost {
         self
     }
 
+    /// Gives these answers to [`Host::ask`], one after the other; then the
+    /// input is at its end.
+    #[must_use]
+    pub fn with_answers<I: IntoIterator<Item = S>, S: Into<String>>(self, answers: I) -> Self {
+        locked(&self.shared.answers).extend(answers.into_iter().map(Into::into));
+        self
+    }
+
+    /// Gives this to [`Host::standard_input`].
+    #[must_use]
+    pub fn with_input(self, input: impl Into<Vec<u8>>) -> Self {
+        *locked(&self.shared.input) = input.into();
+        self
+    }
+
+    /// Adds a storage that [`Host::storage`] opens by that name; `open` makes
+    /// it anew each time, as the program does.
+    #[must_use]
+    pub fn with_storage<T: Storage>(
+        self,
+        name: &str,
+        open: impl Fn() -> T + Send + Sync + 'static,
+    ) -> Self {
+        let open: OpenStorage = Arc::new(move || server::storage(open()));
+        locked(&self.shared.storages).insert(name.to_owned(), open);
+        self
+    }
+
     /// Returns the directory that all its files are below.
     pub fn directory(&self) -> &Path {
         self.directory.path()
@@ -114,7 +153,7 @@ impl TestHost {
         self.shared.cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Returns what was printed.
+    /// Returns what was printed, and the questions that were asked.
     pub fn printed(&self) -> String {
         String::from_utf8_lossy(&locked(&self.shared.printed)).into_owned()
     }
@@ -192,6 +231,7 @@ impl Services {
             starting_day: Some(Weekday::Monday),
             compressors: vec!["none".to_owned()],
             encryptors: vec!["none".to_owned()],
+            storages: locked(&self.shared.storages).keys().cloned().collect(),
             ..Settings::default()
         }
     }
@@ -204,6 +244,11 @@ impl Services {
                 only_none(&kind, &name).and_then(|()| answer(&""))
             }
             "recognise" => answer(&None::<(String, String)>),
+            "ask" => {
+                let question: String = client::from_json(request)?;
+                locked(&self.shared.printed).extend_from_slice(question.as_bytes());
+                answer(&locked(&self.shared.answers).pop_front())
+            }
             "emit" => {
                 locked(&self.shared.events).push(client::from_json(request)?);
                 answer(&())
@@ -277,10 +322,11 @@ impl RawHost for Services {
     }
     fn storage(&self, name: RStr<'_>) -> Fallible<StorageBox> {
         guard(|| {
-            Err(Error::new(
-                ErrorKind::NOT_FOUND,
-                format!("there is no storage `{}`", name.as_str()),
-            ))
+            let open = locked(&self.shared.storages).get(name.as_str()).cloned();
+            open.map(|open| open()).ok_or_else(|| {
+                let message = format!("there is no storage `{}`", name.as_str());
+                Error::new(ErrorKind::NOT_FOUND, message)
+            })
         })
     }
     fn output(&self, path: RSlice<'_, u8>, options: RStr<'_>) -> Fallible<PutBox> {
@@ -292,6 +338,15 @@ impl RawHost for Services {
     }
     fn spawn(&self, request: RStr<'_>) -> Fallible<ProcessBox> {
         guard(|| process::start(&client::from_json(request.as_str())?, &self.shared))
+    }
+    fn standard_input(&self) -> Fallible<ReaderBox> {
+        guard(|| {
+            let input = std::mem::take(&mut *locked(&self.shared.input));
+            Ok(server::reader(Box::new(Cursor::new(input))))
+        })
+    }
+    fn standard_output(&self) -> Fallible<PutBox> {
+        guard(|| Ok(server::put(Box::new(output::Printed(Arc::clone(&self.shared))))))
     }
     fn call(&self, service: RStr<'_>, request: RStr<'_>) -> Fallible<RString> {
         guard(|| self.answer(service.as_str(), request.as_str()).map(RString::from))

@@ -1,8 +1,10 @@
 //! What storages must do.
 
+mod conditional;
 mod listing;
 mod objects;
 mod races;
+mod trees;
 
 use std::{
     fs,
@@ -143,8 +145,13 @@ fn told(error: &Error) -> String {
 
 /// Makes the checks of one storage.
 pub(super) fn check(checks: &mut Checks<'_>, place: &Place<'_>) {
+    if trees::takes_trees(place) {
+        trees::check(checks, place);
+        return;
+    }
     objects::check(checks, place);
     listing::check(checks, place);
     races::check(checks, place);
+    conditional::check(checks, place);
     checks.check("everything can be deleted", || place.clean_up());
 }

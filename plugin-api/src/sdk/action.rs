@@ -106,6 +106,10 @@ pub struct Outcome {
     pub summary: String,
     /// What a person should look at; the run then ends with exit code 7.
     pub warnings: Vec<String>,
+    /// Whether a warning is about something that was to be done and is not,
+    /// above all data that should be in the backup. `hayloft run` makes no
+    /// difference; called as `cback3`, the run then ends as a failure.
+    pub incomplete: bool,
     /// Figures for scripts (`--json`), such as `bytes` and `files`.
     pub values: BTreeMap<String, String>,
 }
@@ -122,6 +126,12 @@ impl Outcome {
     pub fn value(mut self, name: &str, value: impl ToString) -> Self {
         self.values.insert(name.to_owned(), value.to_string());
         self
+    }
+
+    /// Adds a warning about data that should be in the backup and is not.
+    #[must_use]
+    pub fn left_out(self, text: impl Into<String>) -> Self {
+        Self { incomplete: true, ..self.warning(text) }
     }
 
     /// Adds a warning.

@@ -2,29 +2,31 @@
 
 use std::{
     fmt,
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    Codec, Event, ObjectMeta, ProcessBuilder, PutProxy, PutStream, StorageHandle, StreamOptions,
-    Weekday,
+    Arguments, Codec, Event, ObjectMeta, ProcessBuilder, PutProxy, PutStream, StorageHandle,
+    StreamOptions, Weekday,
 };
 use crate::{
     abi::{HostBox, TransformBox},
     config::Node,
     error::{Error, ErrorKind, Result},
-    shim::client,
+    shim::{client, server},
 };
 
 /// What an action may ask of the host.
 ///
 /// It can be shared between threads.
 pub struct Host {
-    pub(crate) raw: HostBox,
+    /// Shared with the storages that work on behalf of this action.
+    pub(crate) raw: Arc<HostBox>,
 }
 
 /// What the configuration says about the run as a whole.
@@ -87,7 +89,13 @@ impl Host {
     /// Wraps what crossed the boundary.
     #[doc(hidden)]
     pub fn from_raw(raw: HostBox) -> Self {
-        Self { raw }
+        Self { raw: Arc::new(raw) }
+    }
+
+    /// Returns the same services once more, for somebody who works on behalf
+    /// of this action.
+    pub(crate) fn share(&self) -> HostBox {
+        server::relay(Arc::clone(&self.raw))
     }
 
     /// Returns the root of the configuration, for sections of others such as
@@ -137,6 +145,42 @@ impl Host {
         client::plain(self.raw.print(text.as_ref().into()))
     }
 
+    /// Opens the standard input of a command, for bytes of any kind. Reading
+    /// fails with [`ErrorKind::CANCELLED`] when the work is to end.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UNSUPPORTED`] for an action, or by an older host.
+    pub fn standard_input(&self) -> Result<Box<dyn Read + Send>> {
+        client::plain(self.raw.standard_input()).map(client::reader)
+    }
+
+    /// Opens the standard output of a command, for bytes of any kind and for
+    /// text without end: it goes out as it is, and no faster than it is read.
+    /// Do not mix it with [`Host::print`]. Writing fails with
+    /// [`ErrorKind::CANCELLED`] when nobody reads it any more.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UNSUPPORTED`] for an action, or by an older host.
+    pub fn standard_output(&self) -> Result<Output> {
+        let put = PutProxy(client::plain(self.raw.standard_output())?);
+        Ok(Output { put, written: 0 })
+    }
+
+    /// Asks the user something and waits for the answer: one line, without
+    /// its end. The question is shown as it is, so end it with a blank and
+    /// not with a new line. `None` means that there will be no answer: the
+    /// input has ended, as it has from the start under cron.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::CANCELLED`] if the work is to end, and
+    /// [`ErrorKind::UNSUPPORTED`] by a host of release 1.0.
+    pub fn ask(&self, question: &str) -> Result<Option<String>> {
+        self.call("ask", question)
+    }
+
     /// Opens a compressor by the name it has in the configuration, or by its
     /// plugin's own name. `none` is always there.
     ///
@@ -155,6 +199,19 @@ impl Host {
     /// [`ErrorKind::NOT_FOUND`], naming those that there are.
     pub fn encryptor(&self, name: &str) -> Result<Transform> {
         self.transform("encryptor", name)
+    }
+
+    /// Opens an encryptor as [`Host::encryptor`] does, with these elements in
+    /// its section, which replace those of the same names.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::encryptor`], and [`ErrorKind::UNSUPPORTED`] if its plugin
+    /// does not know an element.
+    pub fn encryptor_with(&self, name: &str, elements: &[(&str, &str)]) -> Result<Transform> {
+        let defined: String = self.call("define", &("encryptor", name, elements))?;
+        let opened = self.transform("encryptor", &defined)?;
+        Ok(Transform { name: name.to_owned(), ..opened })
     }
 
     fn transform(&self, kind: &str, name: &str) -> Result<Transform> {
@@ -182,6 +239,18 @@ impl Host {
     /// [`ErrorKind::NOT_FOUND`], naming those that there are.
     pub fn storage(&self, name: &str) -> Result<StorageHandle> {
         client::plain(self.raw.storage(name.into())).map(StorageHandle::from_raw)
+    }
+
+    /// Opens a storage by the name that its plugin gives it, such as `local`,
+    /// with the settings of a section: for an action whose own section says
+    /// where to.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NOT_FOUND`], naming those that there are, and
+    /// [`ErrorKind::CONFIGURATION`] for settings that it cannot use.
+    pub fn storage_of(&self, plugin: &str, section: &Node) -> Result<StorageHandle> {
+        client::plain(self.raw.storage_of(plugin.into(), section)).map(StorageHandle::from_raw)
     }
 
     /// Runs the hooks for an event. A `pre_` event's hooks may veto.
@@ -219,6 +288,22 @@ impl Host {
     /// As [`Host::create`].
     pub fn touch(&self, path: &Path) -> Result<()> {
         self.create(path, &OutputOptions::default())?.commit().map(drop)
+    }
+
+    /// Starts a command of this plugin in a process that goes on when this
+    /// one, and whoever called it, has ended; returns its number. It has a
+    /// session of its own, no terminal, `/` for its directory, and none of our
+    /// descriptors, so nobody waits for it who waits for us. It runs with the
+    /// same configuration and plugins, and with the same environment;
+    /// `arguments` reach it over a pipe, so that nobody sees them. Its messages
+    /// are appended to `log_file`. SIGTERM ends it as Ctrl-C ends a command.
+    ///
+    /// # Errors
+    ///
+    /// If no process can be started, and [`ErrorKind::UNSUPPORTED`] for an
+    /// action, or by a host that cannot.
+    pub fn detach(&self, command: &str, arguments: &Arguments, log_file: &Path) -> Result<u32> {
+        self.call("detach", &(command, arguments, log_file))
     }
 
     /// Gives a file or directory to the backup user and group, if we are
@@ -330,7 +415,8 @@ impl Transform {
     }
 }
 
-/// A file that is being written, see [`Host::create`].
+/// A file that is being written, see [`Host::create`], or the standard output,
+/// see [`Host::standard_output`].
 #[derive(Debug)]
 pub struct Output {
     put: PutProxy,

@@ -1,13 +1,15 @@
 //! Places that keep named objects.
 
-use std::{fmt, io::Read, ops::Deref};
+use std::{fmt, io::Read, ops::Deref, path::PathBuf};
 
 use abi_stable::std_types::RVec;
+use serde::{Deserialize, Serialize};
 
+use super::{Capabilities, Host, Leftover, Outcome, Protection, Request, Sweep, Undeleted};
 use crate::{
     abi::{PutBox, StorageBox},
     config::Configuration,
-    error::Result,
+    error::{Error, ErrorKind, Result},
     shim::client,
 };
 
@@ -111,6 +113,16 @@ pub trait PutStream: Send {
     fn abort(&mut self) -> Result<()>;
 }
 
+/// A directory with everything in it, for [`Storage::put_trees`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tree {
+    /// Where it is to be in the storage, such as `2026/11/17`: a key of one
+    /// or more segments.
+    pub name: String,
+    /// The directory.
+    pub path: PathBuf,
+}
+
 /// Keeps named objects.
 ///
 /// A key is one or more segments joined by `/`; a segment is not empty, not
@@ -166,6 +178,97 @@ pub trait Storage: Sized + Send + Sync + 'static {
     ///
     /// If it is still there.
     fn delete(&self, key: &str) -> Result<()>;
+
+    /// Writes whole directory trees in one go: for a medium, such as a disc,
+    /// that takes a session with everything in it and no single objects.
+    /// Everything else of such a storage says
+    /// [`ErrorKind::UNSUPPORTED`](crate::ErrorKind::UNSUPPORTED).
+    ///
+    /// `host` is what the calling action was given, and `request` what it was
+    /// asked: with `full` everything on the medium may be replaced, and with
+    /// `dry_run` nothing is touched. `Ok` means that all trees are on the
+    /// medium, and checked if that was asked for. Without any trees nothing is
+    /// done; that is how to find out what a storage takes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UNSUPPORTED`](crate::ErrorKind::UNSUPPORTED) by a storage
+    /// that takes objects; else whatever keeps any of the trees off the medium.
+    fn put_trees(&self, host: &Host, request: &Request, trees: &[Tree]) -> Result<Outcome> {
+        let _ = (host, request, trees);
+        Err(Error::new(
+            ErrorKind::UNSUPPORTED,
+            "this storage takes single objects, no directory trees",
+        ))
+    }
+
+    /// Says what it can do. This may cost requests, and an object that is
+    /// written and removed to find out whether the store keeps its word: so
+    /// the caller asks seldom, and the storage remembers the answer.
+    ///
+    /// # Errors
+    ///
+    /// If the storage cannot tell.
+    fn capabilities(&self) -> Result<Capabilities> {
+        Ok(Capabilities::default())
+    }
+
+    /// Begins to replace the object `key`, provided that it still has that
+    /// `etag` at the moment of the commit: it is neither replaced nor removed
+    /// since somebody got the etag from [`Storage::stat`], [`Storage::list`]
+    /// or a commit. [`PutOptions::create_only`] means nothing here.
+    ///
+    /// For this to work, an object's etag is never one that the same key had
+    /// before with other content.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::CHANGED`], at the latest on commit, if it has another etag
+    /// or is not there; nothing has changed then.
+    /// [`ErrorKind::UNSUPPORTED`] if the storage has no such thing.
+    fn replace(&self, key: &str, etag: &str, options: PutOptions) -> Result<Box<dyn PutStream>> {
+        let _ = (key, etag, options);
+        Err(Error::new(
+            ErrorKind::UNSUPPORTED,
+            "this storage cannot tell whether somebody else has replaced an object",
+        ))
+    }
+
+    /// Removes many objects, any number of them, as [`Storage::delete`] does
+    /// with one. Returns those that are still there.
+    ///
+    /// # Errors
+    ///
+    /// If it is not known which are still there.
+    fn delete_many(&self, keys: &[&str]) -> Result<Vec<Undeleted>> {
+        let one = |(index, key): (usize, &&str)| {
+            self.delete(key).err().map(|error| Undeleted { index, error })
+        };
+        Ok(keys.iter().enumerate().filter_map(one).collect())
+    }
+
+    /// Says what keeps the object `key` from being deleted or replaced;
+    /// `None` if nothing does, or there is no such object.
+    ///
+    /// # Errors
+    ///
+    /// If the storage cannot tell.
+    fn protection(&self, key: &str) -> Result<Option<Protection>> {
+        let _ = key;
+        Ok(None)
+    }
+
+    /// Removes what others began to write and never finished, and returns it.
+    /// What is still being written must not be harmed, and what is whole
+    /// neither.
+    ///
+    /// # Errors
+    ///
+    /// If the storage cannot tell, or something stays that is to go.
+    fn sweep(&self, request: &Sweep) -> Result<Vec<Leftover>> {
+        let _ = request;
+        Ok(Vec::new())
+    }
 }
 
 /// A configured storage, opened through the host.
@@ -249,6 +352,83 @@ impl StorageHandle {
     /// See [`Storage::delete`].
     pub fn delete(&self, key: &str) -> Result<()> {
         client::delete(&self.raw, key)
+    }
+
+    /// See [`Storage::capabilities`]. A storage of an earlier release promises
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// See [`Storage::capabilities`].
+    pub fn capabilities(&self) -> Result<Capabilities> {
+        client::capabilities(&self.raw)
+    }
+
+    /// See [`Storage::replace`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Storage::replace`]; [`ErrorKind::UNSUPPORTED`] also by a storage of
+    /// an earlier release, and for an object without an etag.
+    pub fn replace(
+        &self,
+        key: &str,
+        etag: &str,
+        options: PutOptions,
+    ) -> Result<Box<dyn PutStream>> {
+        client::replace(&self.raw, key, etag, options)
+    }
+
+    /// See [`Storage::delete_many`]. With a storage of an earlier release they
+    /// are deleted one by one.
+    ///
+    /// # Errors
+    ///
+    /// See [`Storage::delete_many`].
+    pub fn delete_many(&self, keys: &[&str]) -> Result<Vec<Undeleted>> {
+        client::delete_many(&self.raw, keys)
+    }
+
+    /// See [`Storage::protection`]. A storage of an earlier release protects
+    /// nothing that it knew of.
+    ///
+    /// # Errors
+    ///
+    /// See [`Storage::protection`].
+    pub fn protection(&self, key: &str) -> Result<Option<Protection>> {
+        client::protection(&self.raw, key)
+    }
+
+    /// See [`Storage::sweep`]. With a storage of an earlier release nothing is
+    /// found.
+    ///
+    /// # Errors
+    ///
+    /// See [`Storage::sweep`].
+    pub fn sweep(&self, request: &Sweep) -> Result<Vec<Leftover>> {
+        client::sweep(&self.raw, request)
+    }
+
+    /// See [`Storage::put_trees`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Storage::put_trees`].
+    pub fn put_trees(&self, host: &Host, request: &Request, trees: &[Tree]) -> Result<Outcome> {
+        client::put_trees(&self.raw, host, request, trees)
+    }
+
+    /// Tells whether it takes whole directory trees, and no objects.
+    ///
+    /// # Errors
+    ///
+    /// If the storage cannot tell.
+    pub fn takes_trees(&self, host: &Host, request: &Request) -> Result<bool> {
+        match self.put_trees(host, request, &[]) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::UNSUPPORTED => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -2,16 +2,19 @@
 
 use std::io::{self, Read};
 
-use abi_stable::std_types::{RResult, RSlice, RSliceMut};
+use abi_stable::std_types::{RResult, RSlice, RSliceMut, RStr, RString};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     abi::{
-        CodecBox, Fallible, Op, RObjectMeta, RPutOptions, RStreamOptions, ReaderBox, Step,
-        StorageBox,
+        CodecBox, Fallible, Op, RObjectMeta, RPutOptions, RStreamOptions, RUndeleted, ReaderBox,
+        Step, StorageBox,
     },
     error::{Error, ErrorKind, Result},
-    sdk::{self, ByteRange, Codec, ObjectMeta, PutOptions, PutStream, StreamOptions},
+    sdk::{
+        self, ByteRange, Capabilities, Codec, Leftover, ObjectMeta, Protection, PutOptions,
+        PutStream, StreamOptions, Sweep, Undeleted,
+    },
 };
 
 /// Turns a result of the boundary into an ordinary one.
@@ -135,6 +138,80 @@ pub(crate) fn delete(raw: &StorageBox, key: &str) -> Result<()> {
     plain(raw.delete(key.into()))
 }
 
+pub(crate) fn put_trees(
+    raw: &StorageBox,
+    host: &sdk::Host,
+    request: &sdk::Request,
+    trees: &[sdk::Tree],
+) -> Result<sdk::Outcome> {
+    trees.iter().try_for_each(|tree| check_key(&tree.name))?;
+    let (request, trees) = (to_json(request)?, to_json(trees)?);
+    let outcome =
+        plain(raw.put_trees(host.share(), request.as_str().into(), trees.as_str().into()))?;
+    from_json(&outcome)
+}
+
+pub(crate) fn replace(
+    raw: &StorageBox,
+    key: &str,
+    etag: &str,
+    options: PutOptions,
+) -> Result<Box<dyn PutStream>> {
+    check_key(key)?;
+    if etag.is_empty() {
+        let message = format!("object {key} has no etag to tell its changes by");
+        return Err(Error::new(ErrorKind::UNSUPPORTED, message));
+    }
+    // Else a storage could take it for a create.
+    let options = PutOptions { create_only: false, ..options };
+    let put = plain(raw.replace(key.into(), etag.into(), options.into()))?;
+    Ok(Box::new(sdk::PutProxy(put)))
+}
+
+pub(crate) fn delete_many(raw: &StorageBox, keys: &[&str]) -> Result<Vec<Undeleted>> {
+    keys.iter().try_for_each(|key| check_key(key))?;
+    let names: Vec<RStr<'_>> = keys.iter().map(|key| (*key).into()).collect();
+    match plain(raw.delete_many(names.as_slice().into())) {
+        Ok(undeleted) => undeleted
+            .into_iter()
+            .map(|it| {
+                let it = Undeleted::from(it);
+                if it.index < keys.len() { Ok(it) } else { Err(impossible_counts()) }
+            })
+            .collect(),
+        Err(error) if error.kind() == ErrorKind::UNSUPPORTED => {
+            let one = |(index, key): (usize, &&str)| {
+                delete(raw, key).err().map(|error| Undeleted { index, error })
+            };
+            Ok(keys.iter().enumerate().filter_map(one).collect())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+pub(crate) fn capabilities(raw: &StorageBox) -> Result<Capabilities> {
+    known(raw.capabilities())
+}
+
+pub(crate) fn protection(raw: &StorageBox, key: &str) -> Result<Option<Protection>> {
+    check_key(key)?;
+    known(raw.protection(key.into()))
+}
+
+pub(crate) fn sweep(raw: &StorageBox, request: &Sweep) -> Result<Vec<Leftover>> {
+    known(raw.sweep(to_json(request)?.as_str().into()))
+}
+
+/// Reads an answer; a storage that does not know the question has nothing to
+/// say.
+fn known<T: DeserializeOwned + Default>(answer: Fallible<RString>) -> Result<T> {
+    match plain(answer) {
+        Ok(text) => from_json(&text),
+        Err(error) if error.kind() == ErrorKind::UNSUPPORTED => Ok(T::default()),
+        Err(error) => Err(error),
+    }
+}
+
 const UNKNOWN_SIZE: u64 = u64::MAX;
 const CONFIGURED_LEVEL: i32 = i32::MIN;
 const CREATE_ONLY: u32 = 1;
@@ -176,6 +253,18 @@ impl From<RPutOptions> for PutOptions {
             create_only: it.flags & CREATE_ONLY != 0,
             size_hint: Some(it.size_hint).filter(|n| *n != UNKNOWN_SIZE),
         }
+    }
+}
+
+impl From<Undeleted> for RUndeleted {
+    fn from(it: Undeleted) -> Self {
+        Self { index: it.index as u64, error: it.error.into() }
+    }
+}
+
+impl From<RUndeleted> for Undeleted {
+    fn from(it: RUndeleted) -> Self {
+        Self { index: usize::try_from(it.index).unwrap_or(usize::MAX), error: it.error.into() }
     }
 }
 

@@ -1,24 +1,25 @@
 //! An author's values, as the other side calls them.
 
-use std::io::Read;
+use std::{io::Read, sync::Arc};
 
 use abi_stable::{
     sabi_trait::TD_Opaque,
     std_types::{ROption, RSlice, RSliceMut, RStr, RString, RVec},
 };
 
-use super::{client, contain::Contain};
+use super::{client, contain::Contain, relay};
 use crate::{
     abi::{
         ActionBox, CodecBox, CommandBox, Fallible, HookBox, HostBox, Op, PutBox, RObjectMeta,
-        RPutOptions, RStreamOptions, RawAction, RawAction_TO, RawCodec, RawCodec_TO, RawCommand,
-        RawCommand_TO, RawHook, RawHook_TO, RawPut, RawPut_TO, RawReader, RawReader_TO, RawStorage,
-        RawStorage_TO, RawTransform, RawTransform_TO, ReaderBox, Step, StorageBox, TransformBox,
+        RPutOptions, RStreamOptions, RUndeleted, RawAction, RawAction_TO, RawCodec, RawCodec_TO,
+        RawCommand, RawCommand_TO, RawHook, RawHook_TO, RawPut, RawPut_TO, RawReader, RawReader_TO,
+        RawStorage, RawStorage_TO, RawTransform, RawTransform_TO, ReaderBox, Step, StorageBox,
+        TransformBox,
     },
     error::Result,
     sdk::{
         Action, ByteRange, Chunk, Codec, Command, Compressor, Encryptor, Hook, Host, PutStream,
-        Storage,
+        Storage, Tree,
     },
 };
 
@@ -141,6 +142,36 @@ impl<T: Storage> RawStorage for StorageShim<T> {
     fn delete(&self, key: RStr<'_>) -> Fallible<()> {
         self.0.call(|it| it.delete(key.as_str()))
     }
+    fn put_trees(&self, host: HostBox, request: RStr<'_>, trees: RStr<'_>) -> Fallible<RString> {
+        self.0.call(|it| {
+            let request = client::from_json(request.as_str())?;
+            let trees: Vec<Tree> = client::from_json(trees.as_str())?;
+            trees.iter().try_for_each(|tree| client::check_key(&tree.name))?;
+            let outcome = it.put_trees(&Host::from_raw(host), &request, &trees)?;
+            client::to_json(&outcome).map(RString::from)
+        })
+    }
+    fn capabilities(&self) -> Fallible<RString> {
+        self.0.call(|it| client::to_json(&it.capabilities()?).map(RString::from))
+    }
+    fn replace(&self, key: RStr<'_>, etag: RStr<'_>, options: RPutOptions) -> Fallible<PutBox> {
+        self.0.call(|it| it.replace(key.as_str(), etag.as_str(), options.into()).map(put))
+    }
+    fn delete_many(&self, keys: RSlice<'_, RStr<'_>>) -> Fallible<RVec<RUndeleted>> {
+        self.0.call(|it| {
+            let keys: Vec<&str> = keys.iter().map(RStr::as_str).collect();
+            Ok(it.delete_many(&keys)?.into_iter().map(RUndeleted::from).collect())
+        })
+    }
+    fn protection(&self, key: RStr<'_>) -> Fallible<RString> {
+        self.0.call(|it| client::to_json(&it.protection(key.as_str())?).map(RString::from))
+    }
+    fn sweep(&self, request: RStr<'_>) -> Fallible<RString> {
+        self.0.call(|it| {
+            let request = client::from_json(request.as_str())?;
+            client::to_json(&it.sweep(&request)?).map(RString::from)
+        })
+    }
 }
 
 /// Hands a storage over.
@@ -196,4 +227,9 @@ impl<T: Command> RawCommand for CommandShim<T> {
 /// Hands a command over.
 pub fn command<T: Command>(value: T) -> CommandBox {
     RawCommand_TO::from_value(CommandShim(Contain::new(value)), TD_Opaque)
+}
+
+/// Hands the services of a host on that are shared.
+pub(crate) fn relay(host: Arc<HostBox>) -> HostBox {
+    relay::relay(host)
 }

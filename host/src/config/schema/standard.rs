@@ -228,8 +228,9 @@ pub(super) const ELEMENTS: &[Element] = &[
     number("purge/dir/retain_days", "How many days a file is kept; 0 keeps nothing").required(),
     choice(
         "purge/dir/age",
-        &["mtime", "cedar"],
-        "What the age of a file is: since it was written, or since it was written or read",
+        &["mtime", "cedar", "day"],
+        "What the age of a file is: since it was written, since it was written or read, or since \
+         the day of the directory that it was staged into",
     )
     .ours()
     .default("mtime"),

@@ -9,15 +9,15 @@ use std::{
 
 use abi_stable::{
     sabi_trait::TD_Opaque,
-    std_types::{ROption, RResult, RStr, RVec},
+    std_types::{ROption, RResult, RStr, RString, RVec},
 };
 use hayloft_plugin_api::{
-    Error, ErrorKind, ObjectMeta, PutStream, Result,
+    Capabilities, Error, ErrorKind, Guarantee, ObjectMeta, PutStream, Result,
     abi::{
         Fallible, PutBox, RObjectMeta, RPutOptions, RawStorage, RawStorage_TO, ReaderBox,
         StorageBox,
     },
-    shim::server,
+    shim::{client, server},
 };
 
 use super::{
@@ -26,6 +26,11 @@ use super::{
     table::{CObject, Table, absent, called},
     text::from_c,
 };
+
+/// `HAYLOFT_ATOMIC_CREATE`.
+const ATOMIC_CREATE: u32 = 1;
+/// `HAYLOFT_ATOMIC_REPLACE`.
+const ATOMIC_REPLACE: u32 = 2;
 
 /// An open storage. What was opened in it keeps it open.
 struct Opened {
@@ -94,6 +99,14 @@ impl RawStorage for CStorage {
     fn delete(&self, key: RStr<'_>) -> Fallible<()> {
         fallible(self.remove(key.as_str()))
     }
+
+    fn capabilities(&self) -> Fallible<RString> {
+        fallible(self.guarantees().and_then(|it| client::to_json(&it)).map(RString::from))
+    }
+
+    fn replace(&self, key: RStr<'_>, etag: RStr<'_>, options: RPutOptions) -> Fallible<PutBox> {
+        fallible(self.begin_replace(key.as_str(), etag.as_str(), options))
+    }
 }
 
 #[expect(unsafe_code, reason = "these are C functions")]
@@ -109,6 +122,36 @@ impl CStorage {
         })?;
         let storage = Arc::clone(&self.0);
         Ok(server::put(Box::new(CPut { storage, handle, key: key.to_owned() })))
+    }
+
+    fn begin_replace(&self, key: &str, etag: &str, options: RPutOptions) -> Result<PutBox> {
+        let call = self.0.table.put_replace.ok_or_else(absent)?;
+        let (name, etag) = (c_name(key)?, c_name(etag)?);
+        let mut handle = ptr::null_mut();
+        // SAFETY: both strings end with a NUL and live long enough.
+        called(|error| unsafe {
+            let size = options.size_hint;
+            call(self.0.handle, name.as_ptr(), etag.as_ptr(), size, &raw mut handle, error)
+        })?;
+        let storage = Arc::clone(&self.0);
+        Ok(server::put(Box::new(CPut { storage, handle, key: key.to_owned() })))
+    }
+
+    fn guarantees(&self) -> Result<Capabilities> {
+        let missing = self.0.table.put_replace.is_none();
+        let none = if missing { Guarantee::Missing } else { Guarantee::Unknown };
+        let mut known = Capabilities { replace: none, ..Capabilities::default() };
+        let Some(call) = self.0.table.storage_guarantees else { return Ok(known) };
+        let mut bits = 0;
+        // SAFETY: the number is there to be filled in.
+        called(|error| unsafe { call(self.0.handle, &raw mut bits, error) })?;
+        if bits & ATOMIC_CREATE != 0 {
+            known.create = Guarantee::Atomic;
+        }
+        if bits & ATOMIC_REPLACE != 0 && !missing {
+            known.replace = Guarantee::Atomic;
+        }
+        Ok(known)
     }
 
     fn begin_get(&self, key: &str, offset: u64, length: u64) -> Result<ReaderBox> {

@@ -109,6 +109,15 @@ type List = unsafe extern "C" fn(
     *mut CError,
 ) -> Status;
 type Delete = unsafe extern "C" fn(*mut c_void, *const c_char, *mut CError) -> Status;
+type Guarantees = unsafe extern "C" fn(*mut c_void, *mut u32, *mut CError) -> Status;
+type PutReplace = unsafe extern "C" fn(
+    *mut c_void,
+    *const c_char,
+    *const c_char,
+    u64,
+    *mut *mut c_void,
+    *mut CError,
+) -> Status;
 type HookEvent =
     unsafe extern "C" fn(*mut c_void, *const c_char, *mut c_char, usize, *mut CError) -> Status;
 
@@ -140,6 +149,8 @@ pub(in crate::plugins) struct Table {
     pub(super) hook_open: Option<Open>,
     pub(super) hook_close: Option<Close>,
     pub(super) hook_event: Option<HookEvent>,
+    pub(super) storage_guarantees: Option<Guarantees>,
+    pub(super) put_replace: Option<PutReplace>,
 }
 
 /// Copies as much of the plugin's table as both sides know of.
@@ -248,7 +259,7 @@ pub(super) fn called(call: impl FnOnce(*mut CError) -> Status) -> Result<()> {
 
 fn kind_of(status: Status) -> ErrorKind {
     match u32::try_from(status) {
-        Ok(known @ (1..=8 | 10 | 11)) => ErrorKind(known),
+        Ok(known @ (1..=8 | 10 | 11 | 14)) => ErrorKind(known),
         _ => ErrorKind::OTHER,
     }
 }
@@ -275,6 +286,7 @@ mod tests {
             (8, ErrorKind::CANCELLED),
             (10, ErrorKind::FULL),
             (11, ErrorKind::TIMED_OUT),
+            (14, ErrorKind::CHANGED),
             (9, ErrorKind::OTHER),
             (100, ErrorKind::OTHER),
             (-1, ErrorKind::OTHER),

@@ -19,6 +19,14 @@ pub struct AmazonS3 {
     pub full_size_limit: Option<ByteQuantity>,
     /// What any other day may have; no limit if absent.
     pub incr_size_limit: Option<ByteQuantity>,
+    /// A name of `<storages>`; not known to Cedar Backup.
+    pub storage: Text,
+    /// What encrypts instead of the command: `gpg`, `age` or another one; not
+    /// known to Cedar Backup.
+    pub encryptor: Text,
+    /// Whether what was uploaded is read back, if it is said; not known to
+    /// Cedar Backup.
+    pub check_data: Option<bool>,
     /// Where the section is.
     pub place: Place,
 }
@@ -33,12 +41,15 @@ impl Section for AmazonS3 {
             encrypt: reader.text("encrypt"),
             full_size_limit: quantity::read(reader, "full_size_limit"),
             incr_size_limit: quantity::read(reader, "incr_size_limit"),
+            storage: reader.text("storage"),
+            encryptor: reader.text("encryptor"),
+            check_data: reader.text("check_data").map(|_| reader.boolean("check_data")),
             place: reader.place(),
         }
     }
 
     fn validate(&self, findings: &Findings<'_>, _: &Context<'_>) {
-        if self.s3_bucket.is_none() {
+        if self.s3_bucket.is_none() && self.storage.is_none() {
             findings.missing(Cause::BucketMissing, &self.place);
         }
     }

@@ -1,63 +1,12 @@
-//! The `<mysql>` section, and what it shares with `<postgresql>`.
+//! What the sections of dumps of databases share.
 
-use crate::cedar::{
-    Cause, Located, Place, Text,
-    reader::{Findings, Reader},
-    section::{Context, Section},
+use crate::{
+    cedar::{
+        Cause, Located, Place,
+        reader::{Findings, Reader},
+    },
+    config::Duration,
 };
-
-/// Which `MySQL` databases are dumped.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Mysql {
-    /// The user to log in as.
-    pub user: Text,
-    /// The password. `Debug` does not show it.
-    pub password: Text,
-    /// `none`, `gzip`, `bzip2` or another compressor's name.
-    pub compress_mode: Text,
-    /// Whether all databases are dumped.
-    pub all: bool,
-    /// The databases to dump otherwise.
-    pub databases: Vec<Located<String>>,
-    /// Where the section is.
-    pub place: Place,
-}
-
-impl std::fmt::Debug for Mysql {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mysql")
-            .field("user", &self.user)
-            .field("password", &self.password.as_ref().map(|_| "…"))
-            .field("compress_mode", &self.compress_mode)
-            .field("all", &self.all)
-            .field("databases", &self.databases)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Section for Mysql {
-    const NAME: &'static str = "mysql";
-
-    fn read(reader: &Reader<'_>) -> Self {
-        Self {
-            user: reader.text("user"),
-            password: reader.text("password"),
-            compress_mode: reader.compress_mode(),
-            all: reader.boolean("all"),
-            databases: reader.texts("database"),
-            place: reader.place(),
-        }
-    }
-
-    fn validate(&self, findings: &Findings<'_>, _: &Context<'_>) {
-        let given = Given {
-            compress_mode: self.compress_mode.is_some(),
-            all: self.all,
-            databases: &self.databases,
-        };
-        given.validate(findings, &self.place);
-    }
-}
 
 pub(super) struct Given<'a> {
     pub(super) compress_mode: bool,
@@ -79,4 +28,26 @@ impl Given<'_> {
             _ => {}
         }
     }
+}
+
+pub(super) fn port(reader: &Reader<'_>) -> Option<Located<i64>> {
+    let port = reader.integer("port", Some((1, Cause::OutOfRange)))?;
+    if port.value > 65_535 {
+        let text = Located { value: port.value.to_string(), position: port.position };
+        reader.fail(Cause::OutOfRange, "port", &text);
+    }
+    Some(port)
+}
+
+pub(super) fn timeout(reader: &Reader<'_>) -> Option<Located<Duration>> {
+    duration(reader, "timeout")
+}
+
+pub(super) fn duration(reader: &Reader<'_>, name: &str) -> Option<Located<Duration>> {
+    let text = reader.text(name)?;
+    let parsed = text.parse::<Duration>();
+    if parsed.is_err() {
+        reader.fail(Cause::BadSpan, name, &text);
+    }
+    Some(Located { value: parsed.unwrap_or_default(), position: text.position })
 }

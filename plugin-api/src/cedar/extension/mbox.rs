@@ -1,9 +1,13 @@
 //! The `<mbox>` section.
 
-use crate::cedar::{
-    Cause, Exclude, Place, Text,
-    reader::{Findings, Reader},
-    section::{Context, Section},
+use super::databases::duration;
+use crate::{
+    cedar::{
+        Cause, Exclude, Located, Place, Text,
+        reader::{Findings, Reader},
+        section::{Context, Section},
+    },
+    config::Duration,
 };
 
 /// Which mailboxes are backed up.
@@ -13,6 +17,8 @@ pub struct Mbox {
     pub collect_mode: Text,
     /// The compressor, for items that do not say.
     pub compress_mode: Text,
+    /// Ours: how long a mailbox may be locked by others.
+    pub lock_timeout: Option<Located<Duration>>,
     /// Single mailboxes.
     pub files: Vec<MboxFile>,
     /// Directories of mailboxes.
@@ -69,6 +75,7 @@ impl Section for Mbox {
         Self {
             collect_mode: reader.collect_mode("collect_mode"),
             compress_mode: reader.compress_mode(),
+            lock_timeout: duration(reader, "lock_timeout"),
             files: reader.all("file").map(file).collect(),
             dirs: reader.all("dir").map(dir).collect(),
             place: reader.place(),

@@ -1,6 +1,6 @@
 //! The `<postgresql>` section: dumps of databases.
 
-use super::databases::Given;
+use super::databases::{Given, port, timeout};
 use crate::{
     cedar::{
         Cause, Located, Place, Text,
@@ -97,22 +97,4 @@ impl Section for Postgresql {
         };
         given.validate(findings, &self.place);
     }
-}
-
-fn port(reader: &Reader<'_>) -> Option<Located<i64>> {
-    let port = reader.integer("port", Some((1, Cause::OutOfRange)))?;
-    if port.value > 65_535 {
-        let text = Located { value: port.value.to_string(), position: port.position };
-        reader.fail(Cause::OutOfRange, "port", &text);
-    }
-    Some(port)
-}
-
-fn timeout(reader: &Reader<'_>) -> Option<Located<Duration>> {
-    let text = reader.text("timeout")?;
-    let parsed = text.parse::<Duration>();
-    if parsed.is_err() {
-        reader.fail(Cause::BadSpan, "timeout", &text);
-    }
-    Some(Located { value: parsed.unwrap_or_default(), position: text.position })
 }

@@ -1,12 +1,16 @@
 //! The `<subversion>` section.
 
-use crate::cedar::{
-    Cause, Exclude, Place, Text,
-    reader::{Findings, Reader},
-    section::{Context, Section},
+use super::databases::timeout;
+use crate::{
+    cedar::{
+        Cause, Exclude, Located, Place, Text,
+        reader::{Findings, Reader},
+        section::{Context, Section},
+    },
+    config::Duration,
 };
 
-/// Which Subversion repositories are dumped.
+/// Which Subversion repositories are dumped. `parallel` and `timeout` are ours.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Subversion {
     /// `daily`, `weekly` or `incr`, for items that do not say.
@@ -17,6 +21,10 @@ pub struct Subversion {
     pub repositories: Vec<Repository>,
     /// Directories of repositories.
     pub repository_dirs: Vec<RepositoryDir>,
+    /// How many repositories are dumped at the same time; from 1.
+    pub parallel: Option<Located<i64>>,
+    /// How long one dump may take; no limit if absent.
+    pub timeout: Option<Located<Duration>>,
     /// Where the section is.
     pub place: Place,
 }
@@ -77,6 +85,8 @@ impl Section for Subversion {
             compress_mode: reader.compress_mode(),
             repositories: reader.all("repository").map(repository).collect(),
             repository_dirs: reader.all("repository_dir").map(dir).collect(),
+            parallel: reader.integer("parallel", Some((1, Cause::OutOfRange))),
+            timeout: timeout(reader),
             place: reader.place(),
         }
     }

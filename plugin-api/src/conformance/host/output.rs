@@ -5,14 +5,36 @@ use std::{
     io::Write,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tempfile::NamedTempFile;
 
+use super::{Shared, locked};
 use crate::{
     ObjectMeta, OutputOptions, PutStream,
     error::{Error, Result},
 };
+
+/// The standard output.
+pub(super) struct Printed(pub(super) Arc<Shared>);
+
+impl PutStream for Printed {
+    fn write(&mut self, data: &[u8]) -> Result<()> {
+        locked(&self.0.printed).extend_from_slice(data);
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<ObjectMeta> {
+        let size = locked(&self.0.printed).len() as u64;
+        let key = "standard output".to_owned();
+        Ok(ObjectMeta { key, size, modified_ns: 0, etag: String::new() })
+    }
+
+    fn abort(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
 
 pub(super) struct OutputFile {
     path: PathBuf,

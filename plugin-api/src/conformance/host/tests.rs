@@ -50,3 +50,13 @@ fn state_events_and_output_are_kept() {
     assert_eq!(host.compressor("none").unwrap().suffix(), "");
     assert!(host.compressor("gzip").is_err() && host.storage("x").is_err());
 }
+
+#[test]
+fn answers_are_given_until_there_are_no_more() {
+    let test = TestHost::new().unwrap().with_answers(["yes", ""]);
+    let host = test.host();
+    assert_eq!(host.ask("Continue? ").unwrap().as_deref(), Some("yes"));
+    assert_eq!(host.ask("Sure? ").unwrap().as_deref(), Some(""));
+    assert_eq!(host.ask("Really? ").unwrap(), None);
+    assert_eq!(test.printed(), "Continue? Sure? Really? ");
+}

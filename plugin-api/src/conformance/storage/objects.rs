@@ -7,7 +7,7 @@ use std::{
 
 use super::{Place, told};
 use crate::{
-    ByteRange, Chunk, PutOptions,
+    ByteRange, Chunk, PutOptions, Sweep,
     conformance::{
         report::{Checks, Explain, Verdict, ensure},
         stream::{noise, same, text},
@@ -25,6 +25,8 @@ pub(super) fn check(checks: &mut Checks<'_>, it: &Place<'_>) {
     checks.check("abort and drop leave nothing", || given_up(it));
     checks.check("create only", || create_only(it));
     checks.check("another run sees it", || reopened(it));
+    checks.check("many are deleted at once", || deleted_at_once(it));
+    checks.check("what is unfinished is no object", || unfinished(it));
 }
 
 /// Larger than a part of a multi-part upload, and no multiple of anything.
@@ -135,8 +137,22 @@ const KEYS: [&str; 17] = [
 
 fn keys(it: &Place<'_>) -> Verdict {
     let long = "l".repeat(200);
-    let all: Vec<&str> = KEYS.into_iter().chain([long.as_str()]).collect();
-    for key in &all {
+    let mut all: Vec<&str> = KEYS.into_iter().chain([long.as_str()]).collect();
+    // To some servers it is a slash. They may say so, but not keep another key.
+    let odd = all.extract_if(.., |key| key.contains('\\')).collect::<Vec<_>>();
+    for key in odd {
+        let name = it.key(&format!("keys/{key}"));
+        match it.put_with(&name, key.as_bytes(), PutOptions::default()) {
+            Err(error) if error.kind() == ErrorKind::UNSUPPORTED => {
+                it.ensure_absent(&name, "a key that was refused")?;
+            }
+            done => {
+                done.explain("putting")?;
+                all.push(key);
+            }
+        }
+    }
+    for key in all.iter().filter(|key| !key.contains('\\')) {
         it.put(&it.key(&format!("keys/{key}")), key.as_bytes())?;
     }
     for key in &all {
@@ -227,4 +243,40 @@ fn reopened(it: &Place<'_>) -> Verdict {
     same(&read, &content)?;
     again.delete(&key).explain("deleting through the other one")?;
     it.ensure_absent(&key, "after another run deleted it")
+}
+
+/// More than one request takes of the stores that are known.
+const MANY: usize = 1100;
+
+fn deleted_at_once(it: &Place<'_>) -> Verdict {
+    let kept = it.key("at-once/kept");
+    it.put(&kept, b"x")?;
+    let all: Vec<_> = (0..MANY).map(|i| it.key(&format!("at-once/{}/{i:04}", i % 7))).collect();
+    for key in all.iter().step_by(3) {
+        it.put(key, b"x")?;
+    }
+    let keys: Vec<_> = all.iter().map(String::as_str).collect();
+    for keys in [&keys[..], &keys[..1], &[]] {
+        let undeleted = it.storage.delete_many(keys).explain("deleting many")?;
+        ensure(undeleted.is_empty(), || format!("not deleted: {undeleted:?}"))?;
+    }
+    let left = it.names(&it.key("at-once/"))?;
+    ensure(left == [kept], || format!("{} are left, {:?} and on", left.len(), left.first()))
+}
+
+fn unfinished(it: &Place<'_>) -> Verdict {
+    let (key, whole) = (it.key("unfinished/object"), it.key("unfinished/whole"));
+    it.put(&whole, b"x")?;
+    let mut put = it.storage.put(&key, PutOptions::default()).explain("putting")?;
+    put.write(&noise(LARGE)).explain("writing")?;
+    for dry_run in [true, false] {
+        let request = Sweep { older_than_s: 3600, dry_run };
+        it.storage.sweep(&request).explain("sweeping")?;
+    }
+    put.commit().explain("committing what was not to be swept")?;
+    same(&it.get(&key)?, &noise(LARGE))?;
+    same(&it.get(&whole)?, b"x")?;
+    ensure(it.storage.protection(&whole).explain("asking what protects it")?.is_none(), || {
+        "an object is protected that the suite is to delete".to_owned()
+    })
 }
