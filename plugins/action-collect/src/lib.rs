@@ -9,7 +9,6 @@ mod owners;
 pub mod pack;
 pub mod restore;
 mod shown;
-mod sizes;
 mod sources;
 pub mod state;
 pub mod walk;

@@ -1,14 +1,14 @@
 //! The action: plans the dumps, makes them, and sums up.
 
-use hayloft_plugin_api::{Action, Error, ErrorKind, Host, Outcome, Request, Result, cedar};
+use hayloft_dump::{Made, default_number, each};
+use hayloft_plugin_api::{
+    Action, Error, ErrorKind, Host, Outcome, Request, Result, cedar,
+    text::{one_line, size},
+};
 
 use crate::{
     context::Context,
-    databases,
-    dump::{self, Made},
-    failure,
-    leftover::{self, Leftover},
-    names, parallel,
+    databases, dump,
     plan::{self, Content, Dump},
     section,
     settings::Settings,
@@ -44,7 +44,7 @@ impl Action for Postgresql {
         }
         let mut outcome = sum_up(&context, &dumps, make_all(&context, &dumps))?;
         for unknown in plan::unknown_exclusions(&self.settings, &listed) {
-            let unknown = names::shown(unknown);
+            let unknown = one_line(unknown);
             outcome = outcome.warning(format!("there is no database `{unknown}` to leave out"));
         }
         Ok(outcome)
@@ -52,25 +52,25 @@ impl Action for Postgresql {
 }
 
 fn preview(context: &Context<'_>, dumps: &[Dump]) -> Outcome {
-    let files: Vec<_> = dumps.iter().map(|it| dump::file_name(context, it)).collect();
+    let files: Vec<_> = dumps.iter().map(|it| context.destination.file_name(&it.file)).collect();
     for (dump, file) in dumps.iter().zip(&files) {
         tracing::info!("would dump {} into {file}", dump.content);
     }
-    let directory = context.collect_dir.display();
+    let directory = context.destination.directory().display();
     Outcome::new(format!("would write {} into {directory}", files.join(", ")))
         .value("files", files.len())
 }
 
 fn make_all(context: &Context<'_>, dumps: &[Dump]) -> Vec<Result<Made>> {
     let at_once = context.settings.parallel.map(|it| it as usize);
-    let at_once = at_once.unwrap_or_else(parallel::default_number).max(1);
-    parallel::each(dumps, at_once, |it| {
+    let at_once = at_once.unwrap_or_else(default_number).max(1);
+    each(dumps, at_once, |it| {
         context
             .host
             .check_cancelled()
             .and_then(|()| check_name(it))
             .and_then(|()| dump::make(context, it))
-            .map_err(|error| with_leftover(context, it, error))
+            .inspect_err(|_| it.all_files().for_each(|file| context.destination.failed(file)))
     })
 }
 
@@ -84,81 +84,19 @@ fn check_name(dump: &Dump) -> Result<()> {
     }
 }
 
-/// Sees to it that an earlier dump is not taken for the one that failed.
-fn with_leftover(context: &Context<'_>, dump: &Dump, error: Error) -> Error {
-    let file = dump::file_name(context, dump);
-    match leftover::remove_if_staged(&context.collect_dir, &file) {
-        Ok(Leftover::Absent) => {}
-        Ok(Leftover::Removed) => tracing::info!("removed the earlier {file}; it is staged"),
-        Ok(Leftover::Kept) => {
-            tracing::warn!("{file} is an earlier dump, kept because it was never staged");
-        }
-        Err(e) => tracing::warn!("the earlier {file} is still there: {e}"),
-    }
-    error
-}
-
 fn sum_up(context: &Context<'_>, dumps: &[Dump], made: Vec<Result<Made>>) -> Result<Outcome> {
-    let (mut sum, mut files, mut databases) = (Made::default(), 0_u32, 0_u32);
-    let mut failed = Vec::new();
-    for (dump, made) in dumps.iter().zip(made) {
-        match made {
-            Ok(made) => {
-                sum.dumped += made.dumped;
-                sum.stored += made.stored;
-                files += 1;
-                databases += u32::from(matches!(dump.content, Content::Database(_)));
-            }
-            Err(error) if error.kind() == ErrorKind::CANCELLED => return Err(error),
-            Err(error) => failed.push((dump.content.to_string(), error)),
-        }
-    }
-    if let Some(error) = failure::of_several(failed, dumps.len()) {
-        return Err(error);
-    }
+    let is_database = |it: &&Dump| matches!(it.content, Content::Database(_));
+    let databases = dumps.iter().filter(is_database).count();
+    let named = dumps.iter().map(|it| it.content.to_string()).zip(made);
+    let total = hayloft_dump::sum_up(named)?;
     let what = match databases {
         _ if context.settings.is_one_file() => "all databases".to_owned(),
         1 => "1 database".to_owned(),
         number => format!("{number} databases"),
     };
-    Ok(Outcome::new(format!("{what}, {}", size(sum.stored)))
+    Ok(Outcome::new(format!("{what}, {}", size(total.stored)))
         .value("databases", databases)
-        .value("files", files)
-        .value("bytes", sum.stored)
-        .value("dumped_bytes", sum.dumped))
-}
-
-/// Returns a number of bytes for people.
-fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
-    if bytes < 1000 {
-        return format!("{bytes} bytes");
-    }
-    let mut tenths = bytes / 100;
-    let mut unit = 0;
-    while tenths >= 10_000 && unit + 1 < UNITS.len() {
-        tenths /= 1000;
-        unit += 1;
-    }
-    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_shown_for_people() {
-        let cases = [
-            (0, "0 bytes"),
-            (999, "999 bytes"),
-            (1000, "1.0 kB"),
-            (999_949, "999.9 kB"),
-            (1_000_000, "1.0 MB"),
-            (12_345_678_901, "12.3 GB"),
-        ];
-        for (bytes, text) in cases {
-            assert_eq!(size(bytes), text);
-        }
-    }
+        .value("files", total.files)
+        .value("bytes", total.stored)
+        .value("dumped_bytes", total.dumped))
 }

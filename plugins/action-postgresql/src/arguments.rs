@@ -6,6 +6,8 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use hayloft_dump::OwnOptions;
+
 use crate::{
     names::quote,
     plan::{Content, Dump},
@@ -161,10 +163,9 @@ fn of_database(settings: &Settings, dump: &Dump, arguments: &mut Vec<String>) {
     arguments.extend(settings.arguments.iter().cloned());
 }
 
-/// Returns why a further argument of the configuration cannot be passed on:
-/// this plugin's own settings decide the same thing.
-pub(crate) fn refused(argument: &str) -> Option<&'static str> {
-    const OWN: &[(&str, char, &str)] = &[
+/// The options that this plugin's own settings decide.
+pub(crate) const OWN: OwnOptions = OwnOptions {
+    options: &[
         ("file", 'f', "the file's name is fixed"),
         ("format", 'F', "use <format>"),
         ("jobs", 'j', "use <jobs>"),
@@ -177,26 +178,10 @@ pub(crate) fn refused(argument: &str) -> Option<&'static str> {
         ("no-password", 'w', "it is always given"),
         ("help", '?', "it dumps nothing"),
         ("version", 'V', "it dumps nothing"),
-    ];
-    let Some(long) = argument.strip_prefix("--") else {
-        let Some(letters) = argument.strip_prefix('-').filter(|it| !it.is_empty()) else {
-            return Some("it is no option; a value goes with its option, as --option=value");
-        };
-        let flags = letters.chars().scan(false, |value, letter| {
-            // What follows one of these is its value.
-            (!std::mem::replace(value, "EnNStTe".contains(letter))).then_some(letter)
-        });
-        let own = |flag| OWN.iter().find(|(_, letter, _)| *letter == flag);
-        return flags.filter_map(own).map(|(.., why)| *why).next();
-    };
-    let name = long.split('=').next().unwrap_or_default();
-    if name.is_empty() {
-        return Some("it is no option");
-    }
-    // Programs accept the beginning of a long option too.
-    let own = OWN.iter().find(|(long, ..)| long.starts_with(name));
-    own.map(|(.., why)| *why)
-}
+    ],
+    with_value: "EnNStTe",
+    plain: ToOwned::to_owned,
+};
 
 #[cfg(test)]
 mod tests {
@@ -207,7 +192,7 @@ mod tests {
     }
 
     fn dump(content: Content, format: Format) -> Dump {
-        Dump { content, format, file: String::new() }
+        Dump { content, format, file: String::new(), former: Vec::new() }
     }
 
     #[test]
@@ -327,7 +312,7 @@ mod tests {
             ("", false),
         ];
         for (argument, passed) in cases {
-            assert_eq!(refused(argument).is_none(), passed, "{argument:?}");
+            assert_eq!(OWN.refuse(argument).is_none(), passed, "{argument:?}");
         }
     }
 }

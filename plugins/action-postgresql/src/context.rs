@@ -1,16 +1,19 @@
 //! What every dump of a run needs.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use hayloft_plugin_api::{Error, ErrorKind, Host, Process, Result, Transform};
+use hayloft_dump::{Destination, Retry, Scratch, Started};
+use hayloft_plugin_api::{Error, ErrorKind, Host, Process, Result};
 
 use crate::{
     arguments::{Environment, Target},
     password::{self, Content},
     programs::{self, Programs},
-    scratch::{self, Scratch},
     settings::{Format, Settings},
 };
+
+/// What the private directory of a run is named for.
+const NAME: &str = "postgresql";
 
 /// What every dump of a run needs.
 #[derive(Debug)]
@@ -23,10 +26,10 @@ pub(crate) struct Context<'a> {
     pub target: Target,
     /// Which programs are used.
     pub programs: Programs,
-    /// Where the files are made.
-    pub collect_dir: PathBuf,
-    /// What they are compressed with.
-    pub compressor: Transform,
+    /// Where the files are made, and what they are compressed with.
+    pub destination: Destination<'a>,
+    /// What is tried again.
+    pub retry: Retry,
     /// Where unpacked dumps are made, if there are any.
     scratch: Option<Scratch>,
 }
@@ -39,37 +42,25 @@ impl<'a> Context<'a> {
     ///
     /// For the first thing that is missing or wrong.
     pub(crate) fn open(host: &'a Host, settings: &'a Settings, dry: bool) -> Result<Self> {
+        let destination = Destination::open(host, &settings.compress)?;
         let run = host.settings()?;
-        let collect_dir = run.collect_dir.ok_or_else(|| {
-            Error::new(ErrorKind::CONFIGURATION, "there is no <collect_dir> for the dumps")
-                .hint("add a <collect> section with a <collect_dir>")
-        })?;
-        if !collect_dir.is_dir() {
-            let message = format!("<collect_dir> {} is no directory", collect_dir.display());
-            return Err(Error::new(ErrorKind::NOT_FOUND, message).hint("create it"));
-        }
-        let compressor = host.compressor(&settings.compress).map_err(|error| {
-            let message = format!("cannot use <compress_mode> `{}`", settings.compress);
-            error.context(message)
-        })?;
         let password = settings.connection.password_file.as_deref();
         let content = password.map(password::read).transpose()?;
         if !dry {
-            scratch::sweep(&run.working_dir);
+            Scratch::sweep(&run.working_dir, NAME);
         }
         let unpacked = settings.format == Format::Directory && !dry;
         let alone = matches!(content, Some(Content::Password(_)));
-        let scratch = (unpacked || alone).then(|| Scratch::make(&run.working_dir)).transpose()?;
+        let scratch =
+            (unpacked || alone).then(|| Scratch::make(&run.working_dir, NAME)).transpose()?;
         let file = match (&content, &scratch) {
-            (Some(Content::Password(it)), Some(scratch)) => {
-                Some(password::write(scratch.path(), it)?)
-            }
+            (Some(Content::Password(it)), Some(scratch)) => Some(password::write(scratch, it)?),
             _ => password.map(Path::to_owned),
         };
         let service = std::env::var_os("PGSERVICE").is_some_and(|it| !it.is_empty());
         let target = Target::new(&settings.connection, service, file.as_deref());
         let programs = Programs::new(&host.document());
-        Ok(Self { host, settings, target, programs, collect_dir, compressor, scratch })
+        Ok(Self { host, settings, target, programs, destination, retry: Retry::default(), scratch })
     }
 
     /// Returns the directory for unpacked dumps.
@@ -82,7 +73,7 @@ impl<'a> Context<'a> {
         scratch.ok_or_else(|| Error::msg("no directory for unpacked dumps was made"))
     }
 
-    /// Starts a program of PostgreSQL; returns by which name too.
+    /// Starts a program of PostgreSQL.
     ///
     /// # Errors
     ///
@@ -92,11 +83,11 @@ impl<'a> Context<'a> {
         program: &str,
         arguments: &[String],
         environment: &Environment,
-    ) -> Result<(Process, String)> {
+    ) -> Result<Started> {
         let mut name = self.programs.locate(program);
         loop {
             match self.spawn(&name, arguments, environment) {
-                Ok(process) => return Ok((process, name)),
+                Ok(process) => return Ok(Started { process, program: name }),
                 Err(error) if error.kind() == ErrorKind::NOT_FOUND => {
                     if !self.programs.change(program, &name, None) {
                         return Err(programs::missing(program, error));

@@ -23,7 +23,8 @@ const ASKED: [&str; 2] = ["postgres", "template1"];
 pub(crate) fn list(context: &Context<'_>) -> Result<Vec<String>> {
     let mut first = None;
     for database in ASKED {
-        match ask(context, database) {
+        let asked = context.retry.run(context.host, failure::patience, || ask(context, database));
+        match asked {
             Ok(names) => return Ok(names),
             // That of the usual database says more.
             Err(error) if error.kind() == ErrorKind::NOT_FOUND => first = first.or(Some(error)),
@@ -46,11 +47,11 @@ fn ask(context: &Context<'_>, database: &str) -> Result<Vec<String>> {
     arguments.push(format!("--command={QUERY}"));
     let mut environment = context.target.environment(Some(database));
     environment.insert("PGCLIENTENCODING", Some("UTF8".to_owned()));
-    let (mut process, program) = context.start("psql", &arguments, &environment)?;
+    let mut started = context.start("psql", &arguments, &environment)?;
     let mut answer = Vec::new();
-    process.read_to_end(&mut answer)?;
-    let finished = process.wait()?;
-    if let Some(error) = failure::of_program(&program, &finished) {
+    started.process.read_to_end(&mut answer)?;
+    let finished = started.process.wait()?;
+    if let Some(error) = failure::MEANINGS.of_program(&started.program, &finished) {
         return Err(error);
     }
     parse(answer)

@@ -1,19 +1,12 @@
 //! What the messages of PostgreSQL's programs mean, and what to do.
 
+use hayloft_dump::{Meaning, Meanings, Patience, means};
 use hayloft_plugin_api::{Error, ErrorKind, Finished};
 
-/// A message, and what it means.
-struct Meaning {
-    part: &'static str,
-    kind: ErrorKind,
-    hint: &'static str,
-}
+/// The messages of `pg_dump`, `pg_dumpall` and `psql`.
+pub(crate) const MEANINGS: Meanings = Meanings { section: "postgresql", messages: MESSAGES };
 
-const fn means(part: &'static str, kind: ErrorKind, hint: &'static str) -> Meaning {
-    Meaning { part, kind, hint }
-}
-
-const MEANINGS: &[Meaning] = &[
+const MESSAGES: &[Meaning] = &[
     means(
         "server version mismatch",
         ErrorKind::UNSUPPORTED,
@@ -42,7 +35,8 @@ const MEANINGS: &[Meaning] = &[
         "allow this host, role and database in the server's pg_hba.conf",
     ),
     means("authentication failed", ErrorKind::PERMISSION, "check <user> and <password_file>"),
-    means("role \"", ErrorKind::PERMISSION, "set <user> to a role of the server"),
+    means("role \"", ErrorKind::PERMISSION, "set <user> to a role of the server")
+        .only_with("does not exist"),
     means(
         "permission denied for",
         ErrorKind::PERMISSION,
@@ -52,7 +46,8 @@ const MEANINGS: &[Meaning] = &[
         "database \"",
         ErrorKind::NOT_FOUND,
         "check the <database> elements; `psql -l` shows the databases of the server",
-    ),
+    )
+    .only_with("does not exist"),
     means("definition of service", ErrorKind::NOT_FOUND, "check <service> and pg_service.conf"),
     means(
         "could not translate host name",
@@ -94,35 +89,6 @@ const MEANINGS: &[Meaning] = &[
     ),
 ];
 
-/// Turns the bad end of a program into an error with kind and remedy; `None`
-/// if the end is a good one.
-pub(crate) fn of_program(program: &str, finished: &Finished) -> Option<Error> {
-    let mut finished = finished.clone();
-    let lines = finished.stderr.lines().map(str::trim_end).filter(|line| !line.is_empty());
-    finished.stderr = lines.collect::<Vec<_>>().join("\n");
-    let (timed_out, stderr) = (finished.timed_out, finished.stderr.clone());
-    let error = finished.into_result(program).err()?;
-    if timed_out {
-        return Some(
-            error.hint("raise <timeout> in the <postgresql> section, or look what blocks"),
-        );
-    }
-    Some(match meaning(&stderr) {
-        Some(it) => error.with_kind(it.kind).hint(it.hint),
-        None => error,
-    })
-}
-
-fn meaning(stderr: &str) -> Option<&'static Meaning> {
-    MEANINGS.iter().find(|it| {
-        stderr.lines().any(|line| {
-            // `role "x"` and `database "x"` mean something only with this.
-            let absent = !it.part.ends_with('"') || line.contains("does not exist");
-            line.contains(it.part) && absent
-        })
-    })
-}
-
 /// Tells whether the program is older than the server.
 pub(crate) fn is_version_mismatch(finished: &Finished) -> bool {
     finished.stderr.contains("server version mismatch")
@@ -135,33 +101,19 @@ pub(crate) fn server_major(stderr: &str) -> Option<u32> {
     digits.parse().ok()
 }
 
-/// Makes one error of those of several dumps.
-pub(crate) fn of_several(mut failed: Vec<(String, Error)>, all: usize) -> Option<Error> {
-    if failed.len() < 2 {
-        let (what, error) = failed.pop()?;
-        return Some(error.context(format!("cannot dump {what}")));
+/// Says how long a failure is worth waiting for.
+pub(crate) fn patience(error: &Error) -> Option<Patience> {
+    if !error.is_transient() {
+        return None;
     }
-    let first = &failed[0].1;
-    let kind = first.kind();
-    let same = failed.iter().all(|(_, error)| error.kind() == kind);
-    let hint = first.remedy().map(ToOwned::to_owned);
-    let number = failed.len();
-    // The innermost cause is made first.
-    let mut texts = failed.into_iter().rev().map(|(what, error)| format!("{what}: {error}"));
-    let mut error = Error::msg(texts.next()?);
-    for text in texts {
-        error = error.context(text);
-    }
-    let message = if number == all {
-        format!("none of {all} dumps could be made")
+    let text = error.to_string();
+    let passes = ["the database system is", "too many clients"].iter().any(|it| text.contains(it));
+    let refused = ["connection to server", "could not translate host name"];
+    if passes {
+        Some(Patience::LONG)
     } else {
-        format!("{number} of {all} dumps could not be made; the others are good")
-    };
-    error = error.context(message).with_kind(if same { kind } else { ErrorKind::OTHER });
-    Some(match hint {
-        Some(hint) => error.hint(hint),
-        None => error,
-    })
+        refused.iter().any(|it| text.contains(it)).then_some(Patience::SHORT)
+    }
 }
 
 #[cfg(test)]
@@ -189,7 +141,7 @@ mod tests {
             ("pg_dump: error: no matching tables were found".into(), ErrorKind::NOT_FOUND, "tables"),
         ];
         for (stderr, kind, hint) in cases {
-            let error = of_program("pg_dump", &ended(&stderr)).unwrap();
+            let error = MEANINGS.of_program("pg_dump", &ended(&stderr)).unwrap();
             assert_eq!(error.kind(), kind, "{stderr}");
             assert!(error.remedy().unwrap().contains(hint), "{stderr}: {:?}", error.remedy());
             assert!(error.to_string().contains(&stderr), "{error}");
@@ -197,11 +149,18 @@ mod tests {
     }
 
     #[test]
-    fn a_good_end_is_no_error_and_an_unknown_message_is_shown() {
-        let good = Finished { code: Some(0), ..Finished::default() };
-        assert!(of_program("pg_dump", &good).is_none());
-        let error = of_program("pg_dump", &ended("boom\n\n")).unwrap();
-        assert_eq!(error.to_string(), "pg_dump failed with exit code 1: boom");
+    fn only_what_passes_by_itself_is_waited_for() {
+        let cases = [
+            ("FATAL:  the database system is starting up", Some(Patience::LONG)),
+            ("FATAL:  sorry, too many clients already", Some(Patience::LONG)),
+            ("connection to server at \"x\", port 1 failed: refused", Some(Patience::SHORT)),
+            ("ERROR:  canceling statement due to lock wait timeout", None),
+            ("FATAL:  password authentication failed for user \"x\"", None),
+        ];
+        for (stderr, expected) in cases {
+            let error = MEANINGS.of_program("pg_dump", &ended(stderr)).unwrap();
+            assert_eq!(patience(&error), expected, "{stderr}");
+        }
     }
 
     #[test]
@@ -209,22 +168,5 @@ mod tests {
         let text = "pg_dump: detail: server version: 17.1 (Debian); pg_dump version: 15.18";
         assert_eq!(server_major(text), Some(17));
         assert_eq!(server_major("nothing"), None);
-    }
-
-    #[test]
-    fn several_failures_are_all_named() {
-        let error = |text: &str| Error::new(ErrorKind::NOT_FOUND, text).hint("look");
-        let failed =
-            vec![("database `a`".into(), error("one")), ("database `b`".into(), error("two"))];
-        let all = of_several(failed, 3).unwrap();
-        assert_eq!(all.kind(), ErrorKind::NOT_FOUND);
-        assert_eq!(
-            all.to_string(),
-            "2 of 3 dumps could not be made; the others are good: database `a`: one: database `b`: two"
-        );
-        assert_eq!(all.remedy(), Some("look"));
-        let one = of_several(vec![("database `a`".into(), error("one"))], 3).unwrap();
-        assert_eq!(one.to_string(), "cannot dump database `a`: one");
-        assert!(of_several(Vec::new(), 0).is_none());
     }
 }

@@ -1,7 +1,7 @@
 //! Names: of files, from names of databases that may contain anything; and
 //! of databases, for libpq.
 
-use std::fmt::Write;
+use hayloft_dump::encode;
 
 /// The beginning of every file's name, Cedar Backup's.
 const PREFIX: &str = "postgresqldump";
@@ -34,40 +34,6 @@ pub(crate) fn database_file(database: &str, extension: &str, beside_globals: boo
     format!("{PREFIX}-{name}.{extension}")
 }
 
-fn encode(database: &str) -> String {
-    let bytes = database.as_bytes();
-    let mut name = String::with_capacity(bytes.len());
-    for (at, c) in database.char_indices() {
-        let escape = c == '/' || c.is_control() || (c == '%' && looks_encoded(&bytes[at + 1..]));
-        if !escape {
-            name.push(c);
-            continue;
-        }
-        for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-            // Writing into a string does not fail.
-            let _ = write!(name, "%{byte:02X}");
-        }
-    }
-    name
-}
-
-fn looks_encoded(rest: &[u8]) -> bool {
-    rest.len() >= 2 && rest[..2].iter().all(u8::is_ascii_hexdigit)
-}
-
-/// Returns a database's name for messages, on one line.
-pub(crate) fn shown(database: &str) -> String {
-    let mut text = String::with_capacity(database.len());
-    for c in database.chars() {
-        if c.is_control() {
-            text.extend(c.escape_default());
-        } else {
-            text.push(c);
-        }
-    }
-    text
-}
-
 /// Quotes a value for libpq's connection strings.
 pub(crate) fn quote(value: &str) -> String {
     let mut quoted = String::with_capacity(value.len() + 2);
@@ -84,8 +50,6 @@ pub(crate) fn quote(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
-
     use super::*;
 
     #[test]
@@ -126,45 +90,8 @@ mod tests {
     }
 
     #[test]
-    fn names_are_shown_on_one_line() {
-        assert_eq!(shown("it's\none"), "it's\\none");
-    }
-
-    #[test]
     fn values_are_quoted_for_libpq() {
         assert_eq!(quote("a b"), "'a b'");
         assert_eq!(quote(r"it's a \"), r"'it\'s a \\'");
-    }
-
-    fn decode(name: &str) -> Vec<u8> {
-        let bytes = name.as_bytes();
-        let (mut out, mut at) = (Vec::new(), 0);
-        while at < bytes.len() {
-            if bytes[at] == b'%' && looks_encoded(&bytes[at + 1..]) {
-                out.push(u8::from_str_radix(&name[at + 1..at + 3], 16).unwrap());
-                at += 3;
-            } else {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
-        out
-    }
-
-    proptest! {
-        #[test]
-        fn every_name_can_be_read_back(database in any::<String>(), globals in any::<bool>()) {
-            let file = database_file(&database, "txt", globals);
-            prop_assert!(!file.contains('/') && !file.contains('\0'));
-            let name = &file["postgresqldump-".len()..file.len() - ".txt".len()];
-            prop_assert_eq!(decode(name), database.as_bytes());
-        }
-
-        #[test]
-        fn names_full_of_percents_can_be_read_back(database in "[%/0-9a-f]{0,12}") {
-            let file = database_file(&database, "txt", false);
-            let name = &file["postgresqldump-".len()..file.len() - ".txt".len()];
-            prop_assert_eq!(decode(name), database.as_bytes());
-        }
     }
 }

@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use hayloft_dump::Scratch;
 use hayloft_plugin_api::{Error, ErrorKind, Result};
 
 /// The longest password file that is looked at, in bytes.
@@ -104,8 +105,7 @@ fn is_entry(line: &str) -> bool {
 /// # Errors
 ///
 /// If it cannot be written.
-pub(crate) fn write(directory: &Path, password: &str) -> Result<PathBuf> {
-    let path = directory.join("pgpass");
+pub(crate) fn write(scratch: &Scratch, password: &str) -> Result<PathBuf> {
     let mut line = String::from("*:*:*:*:");
     for c in password.chars() {
         if matches!(c, ':' | '\\') {
@@ -115,15 +115,7 @@ pub(crate) fn write(directory: &Path, password: &str) -> Result<PathBuf> {
     }
     // Writing into a string does not fail.
     let _ = writeln!(line);
-    private(&path, line.as_bytes())
-        .map_err(|e| Error::from(e).context(format!("cannot write {}", path.display())))?;
-    Ok(path)
-}
-
-fn private(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    use std::{fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt};
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(content)
+    scratch.private_file("pgpass", line.as_bytes())
 }
 
 #[cfg(test)]
@@ -177,7 +169,8 @@ mod tests {
     #[test]
     fn a_password_is_written_so_that_libpq_reads_it_back() {
         let directory = tempfile::tempdir().unwrap();
-        let path = write(directory.path(), r"a:b\c").unwrap();
+        let scratch = Scratch::make(directory.path(), "test").unwrap();
+        let path = write(&scratch, r"a:b\c").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "*:*:*:*:a\\:b\\\\c\n");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
     }

@@ -1,5 +1,6 @@
 //! Which files a run makes.
 
+use hayloft_plugin_api::text::one_line;
 use std::{collections::BTreeSet, fmt};
 
 use crate::{
@@ -24,7 +25,7 @@ impl fmt::Display for Content {
         match self {
             Self::Cluster => write!(f, "all databases"),
             Self::Globals => write!(f, "the roles and tablespaces"),
-            Self::Database(name) => write!(f, "database `{}`", names::shown(name)),
+            Self::Database(name) => write!(f, "database `{}`", one_line(name)),
         }
     }
 }
@@ -38,12 +39,21 @@ pub(crate) struct Dump {
     pub format: Format,
     /// Its name, without the compressor's suffix.
     pub file: String,
+    /// The names that it has in other formats.
+    pub former: Vec<String>,
+}
+
+impl Dump {
+    /// Returns the names of its file in every format.
+    pub(crate) fn all_files(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.file).chain(&self.former).map(String::as_str)
+    }
 }
 
 /// Returns the files that `settings` ask for. `listed` are all databases of
 /// the server, where [`Settings::all`] is set and one file does not do.
 pub(crate) fn plan(settings: &Settings, listed: &[String]) -> Vec<Dump> {
-    let text = |content, file| Dump { content, format: Format::Plain, file };
+    let text = |content, file| Dump { content, format: Format::Plain, file, former: Vec::new() };
     if settings.is_one_file() {
         return vec![text(Content::Cluster, names::cluster_file())];
     }
@@ -56,8 +66,11 @@ pub(crate) fn plan(settings: &Settings, listed: &[String]) -> Vec<Dump> {
     let mut seen = BTreeSet::new();
     let wanted = wanted.iter().filter(|it| !settings.exclude.contains(it));
     for database in wanted.filter(|it| seen.insert(it.as_str())) {
+        let file = |it: Format| names::database_file(database, it.extension(), globals);
+        let others = Format::ALL.into_iter().filter(|it| *it != settings.format);
         dumps.push(Dump {
-            file: names::database_file(database, settings.format.extension(), globals),
+            file: file(settings.format),
+            former: others.map(file).collect(),
             content: Content::Database(database.clone()),
             format: settings.format,
         });

@@ -1,5 +1,6 @@
 //! From the `<postgresql>` section to what is to be done.
 
+use hayloft_dump::OwnOptions;
 use hayloft_plugin_api::{
     Diagnostic, Error, Position, Result,
     cedar::{Located, Postgresql, Text, text},
@@ -94,8 +95,9 @@ fn check(section: &Postgresql) -> Vec<Diagnostic> {
         complain(jobs.position, "jobs", message, help);
     }
     for option in &section.options {
-        if let Some(why) = arguments::refused(&option.value) {
-            let message = format!("the argument `{}` cannot be passed on", option.value);
+        if let Some(why) = arguments::OWN.refuse(&option.value) {
+            let name = OwnOptions::shown(&option.value);
+            let message = format!("the argument `{name}` cannot be passed on");
             complain(option.position, "option", &message, why);
         }
     }
@@ -125,7 +127,7 @@ mod tests {
         let cases = [
             (Postgresql { exclude: vec![located("b".into())], ..section() }, "<exclude>"),
             (Postgresql { jobs: Some(located(2)), ..section() }, "<jobs>"),
-            (Postgresql { options: vec![located("-Fc".into())], ..section() }, "`-Fc`"),
+            (Postgresql { options: vec![located("-Fc".into())], ..section() }, "`-F`"),
         ];
         for (section, message) in cases {
             let error = settings(&section).unwrap_err();

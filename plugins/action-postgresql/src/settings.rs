@@ -15,6 +15,9 @@ pub(crate) enum Format {
 }
 
 impl Format {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Custom, Self::Directory];
+
     /// Returns `pg_dump`'s name of it.
     pub(crate) fn name(self) -> &'static str {
         match self {

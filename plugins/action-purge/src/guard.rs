@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::age::Date;
+
 /// Knows the directories that mean something to a backup run.
 ///
 /// All paths are real ones, without links in them; [`Guard::resolve`] makes
@@ -41,8 +43,12 @@ pub enum Role {
 pub enum Reason {
     /// The day is staged, but this indicator is missing.
     NotStored(String),
+    /// Not all of the day was staged, so nothing stored it.
+    NotComplete,
     /// What was collected has not been staged.
     NotStaged,
+    /// Another file system is mounted there.
+    Mounted,
 }
 
 impl Guard {
@@ -86,6 +92,15 @@ impl Guard {
             || today.is_some_and(|it| path.starts_with(it))
     }
 
+    /// Returns how many days ago what is at `path` was staged, if it lies in the
+    /// directory of a day.
+    pub fn days_since_staging(&self, path: &Path) -> Option<u64> {
+        let below = path.strip_prefix(self.staging.as_ref()?).ok()?;
+        let day: PathBuf = below.iter().take(3).collect();
+        let today = Date::read(self.today.to_str()?)?;
+        Some(Date::read(day.to_str()?)?.days_until(today))
+    }
+
     fn is_day(&self, path: &Path) -> bool {
         let Some(below) = self.staging.as_ref().and_then(|it| path.strip_prefix(it).ok()) else {
             return false;
@@ -104,6 +119,9 @@ pub struct Indicators {
     /// Whether `cback.stage` is older than `cback.collect`, so that it speaks
     /// of an earlier collect.
     pub stage_is_stale: bool,
+    /// Whether there are files that are no indicators, of a day without
+    /// `cback.stage`.
+    pub unmarked: bool,
 }
 
 impl Guard {
@@ -111,8 +129,10 @@ impl Guard {
     pub fn keeps(&self, role: Role, found: &Indicators) -> Option<Reason> {
         let has = |name: &str| found.names.contains(name);
         match role {
-            Role::Day if has("cback.stage") => {
-                self.required.iter().find(|it| !has(it)).cloned().map(Reason::NotStored)
+            Role::Day if has("cback.stage") || found.unmarked => {
+                let missing = self.required.iter().find(|it| !has(it))?;
+                let complete = has("cback.stage").then(|| Reason::NotStored(missing.clone()));
+                complete.or(Some(Reason::NotComplete))
             }
             Role::Collect if has("cback.collect") => {
                 (!has("cback.stage") || found.stage_is_stale).then_some(Reason::NotStaged)
@@ -169,8 +189,37 @@ mod tests {
         ];
         for (role, names, stage_is_stale, expected) in cases {
             let names = names.iter().map(ToString::to_string).collect();
-            let found = Indicators { names, stage_is_stale };
+            let found = Indicators { names, stage_is_stale, unmarked: false };
             assert_eq!(guard().keeps(role, &found), expected, "{role:?} {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_day_that_was_staged_in_part_is_kept_if_something_stores_days() {
+        let found = |names: &[&str]| Indicators {
+            names: names.iter().map(ToString::to_string).collect(),
+            unmarked: true,
+            ..Indicators::default()
+        };
+        let nothing_stores = Guard { required: Vec::new(), ..guard() };
+        assert_eq!(guard().keeps(Role::Day, &found(&[])), Some(Reason::NotComplete));
+        // A purge that was interrupted goes on.
+        assert_eq!(guard().keeps(Role::Day, &found(&["cback.store"])), None);
+        assert_eq!(nothing_stores.keeps(Role::Day, &found(&[])), None);
+    }
+
+    #[test]
+    fn what_lies_in_a_day_is_as_old_as_the_day() {
+        let cases = [
+            ("/s/2026/11/10", Some(7)),
+            ("/s/2026/11/10/box/x", Some(7)),
+            ("/s/2026/11", None),
+            ("/s/2026/13/10", None),
+            ("/s/2026/11/1x/y", None),
+            ("/t/2026/11/10", None),
+        ];
+        for (path, days) in cases {
+            assert_eq!(guard().days_since_staging(Path::new(path)), days, "{path}");
         }
     }
 

@@ -67,6 +67,7 @@ fn policy(dir: &PurgeDir, node: &Node) -> Policy {
     let retain_days = dir.retain_days.as_ref().map_or(i64::MAX, |it| it.value);
     let age = match cedar::text(&dir.age) {
         Some("cedar") => AgeRule::Accessed,
+        Some("day") => AgeRule::Staged,
         _ => AgeRule::Modified,
     };
     let unstored = node.child("unstored").is_some_and(|it| matches!(&*it.first_text, "Y" | "y"));
@@ -114,12 +115,13 @@ fn conclude(report: Report, failed: Vec<Error>, dry_run: bool) -> Result<Outcome
         .value("directories", report.directories)
         .value("bytes", report.bytes)
         .value("kept", report.kept.len());
+    outcome.incomplete = !report.problems.is_empty();
     shown(report.problems, &mut outcome.warnings);
     if !report.kept.is_empty() {
         shown(report.kept, &mut outcome.warnings);
         outcome.warnings.push(
             "what is kept goes when it is stored or staged, or with <unstored>Y</unstored> in its \
-             <dir> of <purge>"
+             <dir> of <purge>; a file system that is mounted there needs a <dir> of its own"
                 .to_owned(),
         );
     }
@@ -157,5 +159,6 @@ mod tests {
             conclude(Report { problems, ..Report::default() }, Vec::new(), false).unwrap();
         assert_eq!(outcome.warnings.len(), MOST + 1);
         assert_eq!(outcome.warnings[MOST], "and 30 more of that kind");
+        assert!(outcome.incomplete);
     }
 }

@@ -1,6 +1,8 @@
 //! What a purge did, and how it is said.
 
-use std::path::Path;
+use std::{os::unix::ffi::OsStrExt, path::Path};
+
+use hayloft_plugin_api::text::{one_line, size};
 
 /// Counts of what was removed, or would be in a dry run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,54 +43,14 @@ fn counted(n: u64, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
-/// Returns a size as people write it, in powers of 1000.
-pub fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
-    if bytes < 1000 {
-        return format!("{bytes} bytes");
-    }
-    let mut tenths = bytes / 100;
-    let mut unit = 0;
-    while tenths >= 10_000 && unit + 1 < UNITS.len() {
-        tenths /= 1000;
-        unit += 1;
-    }
-    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
-}
-
-/// Returns a path as it can stand in one line of a log: control characters,
-/// which could forge a line, are escaped.
+/// Returns a path as it can stand in one line of a log.
 pub fn shown(path: &Path) -> String {
-    let mut text = String::new();
-    for c in path.to_string_lossy().chars() {
-        if c.is_control() {
-            text.extend(c.escape_default());
-        } else {
-            text.push(c);
-        }
-    }
-    text
+    one_line(path.as_os_str().as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_have_one_decimal_and_one_unit() {
-        let cases = [
-            (0, "0 bytes"),
-            (999, "999 bytes"),
-            (1000, "1.0 kB"),
-            (1_250_000_000, "1.2 GB"),
-            (999_999, "999.9 kB"),
-            (1_000_000, "1.0 MB"),
-            (u64::MAX, "18446.7 PB"),
-        ];
-        for (bytes, text) in cases {
-            assert_eq!(size(bytes), text);
-        }
-    }
 
     #[test]
     fn a_summary_reads_as_a_sentence() {

@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use tracing::{debug, info};
 
 use crate::{
@@ -88,7 +88,8 @@ pub fn purge(root: &Path, policy: &Policy, run: Run<'_>) -> Result<Report, Purge
         return Err(PurgeError::Root { path: shown(root) });
     }
     let fd = fs::open(&real, DIRECTORY, Mode::empty()).map_err(|e| open(e.into()))?;
-    let mut walk = Walk { policy, run, path: real.clone(), report: Report::default() };
+    let report = Report::default();
+    let mut walk = Walk { policy, run, staged: None, path: real, report };
     let above = if policy.unstored { None } else { walk.kept_by_ancestor() };
     let mut due = Due::default();
     walk.directory(fd, above.is_some(), &mut due)?;
@@ -104,6 +105,8 @@ const DIRECTORY: OFlags =
 struct Walk<'a> {
     policy: &'a Policy,
     run: Run<'a>,
+    /// How many days ago the directory's day was, for the rule that asks.
+    staged: Option<u64>,
     /// The real path of the directory that is being worked on.
     path: PathBuf,
     report: Report,
@@ -160,6 +163,7 @@ impl Walk<'_> {
     /// Works on the directory at `self.path`; returns whether it is empty
     /// afterwards. With `keep` nothing is removed, only counted in `due`.
     fn directory(&mut self, fd: OwnedFd, keep: bool, due: &mut Due) -> Result<bool, PurgeError> {
+        self.staged = self.days_since_staging();
         let role = self.run.guard.role(&self.path);
         let (dir, names) = match Names::read(fd, role) {
             Ok(read) => read,
@@ -250,8 +254,8 @@ impl Walk<'_> {
         keep: bool,
         due: &mut Due,
     ) -> Result<bool, PurgeError> {
-        let fd = match fs::openat(parent, name, DIRECTORY, Mode::empty()) {
-            Ok(fd) => fd,
+        let (fd, mounted) = match open_below(parent, name) {
+            Ok(opened) => opened,
             Err(rustix::io::Errno::NOENT) => return Ok(true),
             Err(error) => {
                 self.problem(Some(name), &error.into());
@@ -259,14 +263,30 @@ impl Walk<'_> {
             }
         };
         self.path.push(OsStr::from_bytes(name.to_bytes()));
-        let empty = self.directory(fd, keep, due);
+        let mounted = mounted && !keep;
+        let empty = if mounted { self.mounted(fd) } else { self.directory(fd, keep, due) };
         let fixed = self.run.guard.is_fixed(&self.path);
         self.path.pop();
+        self.staged = self.days_since_staging();
         if !empty? || keep || fixed || !self.remove(parent, name, AtFlags::REMOVEDIR) {
             return Ok(false);
         }
         self.report.directories += 1;
         Ok(true)
+    }
+
+    /// Leaves another file system alone, and says if something is due there.
+    fn mounted(&mut self, fd: OwnedFd) -> Result<bool, PurgeError> {
+        let mut due = Due::default();
+        self.directory(fd, true, &mut due)?;
+        let path = self.path.clone();
+        self.note_kept(&path, &Reason::Mounted, due);
+        Ok(false)
+    }
+
+    fn days_since_staging(&self) -> Option<u64> {
+        let asked = self.policy.age == AgeRule::Staged;
+        asked.then(|| self.run.guard.days_since_staging(&self.path)).flatten()
     }
 
     fn is_due(&self, stat: &Stat) -> bool {
@@ -277,7 +297,8 @@ impl Walk<'_> {
             FileType::Symlink => modified,
             _ => self.policy.age.moment(modified, accessed),
         };
-        age::in_days(self.run.now, moment) >= self.policy.retain_days
+        let days = self.staged.unwrap_or_else(|| age::in_days(self.run.now, moment));
+        days >= self.policy.retain_days
     }
 
     /// Removes an entry, unless this is a dry run; returns whether it is gone.
@@ -314,10 +335,14 @@ impl Walk<'_> {
         if role == Role::Plain || self.policy.unstored {
             return None;
         }
-        let found = Indicators {
+        let mut found = Indicators {
             names: names.indicators().filter_map(|it| it.to_str().ok()).map(Into::into).collect(),
             stage_is_stale: stage_is_stale(fd),
+            unmarked: false,
         };
+        // Looking into the day is for the few that have no indicator.
+        found.unmarked =
+            role == Role::Day && !found.names.contains("cback.stage") && holds_data(fd);
         self.run.guard.keeps(role, &found)
     }
 
@@ -339,11 +364,52 @@ impl Walk<'_> {
         }
         let why = match reason {
             Reason::NotStored(indicator) => format!("staged, but has no {indicator} yet"),
+            Reason::NotComplete => {
+                "not all of its peers were staged, and nothing stored it".to_owned()
+            }
             Reason::NotStaged => "collected, but not staged yet".to_owned(),
+            Reason::Mounted => "another file system is mounted there".to_owned(),
         };
         let files = due.files;
         self.report.kept.push(format!("kept {}, {files} of its files due: {why}", shown(path)));
     }
+}
+
+/// Opens a directory; tells whether a file system is mounted there. What is
+/// mounted on a purged directory, if only for a moment, is somebody else's.
+fn open_below(parent: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<(OwnedFd, bool)> {
+    use rustix::io::Errno;
+    match fs::openat2(parent, name, DIRECTORY, Mode::empty(), ResolveFlags::NO_XDEV) {
+        Ok(fd) => Ok((fd, false)),
+        Err(Errno::XDEV) => Ok((fs::openat(parent, name, DIRECTORY, Mode::empty())?, true)),
+        // Before Linux 5.6, or where a filter of system calls does not know it.
+        Err(Errno::NOSYS | Errno::PERM) => {
+            let fd = fs::openat(parent, name, DIRECTORY, Mode::empty())?;
+            let mounted = fs::fstat(&fd)?.st_dev != fs::fstat(parent)?.st_dev;
+            Ok((fd, mounted))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Tells whether there is a file below that is no indicator, and not one that
+/// an interrupted run left. What cannot be looked into may hold some.
+fn holds_data(fd: BorrowedFd<'_>) -> bool {
+    let Ok(mut dir) = Dir::read_from(fd) else { return true };
+    dir.any(|entry| {
+        let Ok(entry) = entry else { return true };
+        let name = entry.file_name();
+        let ours: [&[u8]; 2] = [b"cback.", b".hayloft-"];
+        if matches!(name.to_bytes(), b"." | b"..")
+            || ours.iter().any(|it| name.to_bytes().starts_with(it))
+        {
+            return false;
+        }
+        match open_below(fd, name) {
+            Ok((inner, _)) => holds_data(inner.as_fd()),
+            Err(_) => true,
+        }
+    })
 }
 
 fn stage_is_stale(fd: BorrowedFd<'_>) -> bool {

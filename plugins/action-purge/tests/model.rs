@@ -124,13 +124,13 @@ impl Model<'_> {
     fn left(&self, tree: &Tree, at: &str, keep: bool) -> Option<Tree> {
         match tree {
             Tree::Fifo => Some(tree.clone()),
-            Tree::Link { modified } => self.unless_due(tree, *modified, keep),
+            Tree::Link { modified } => self.unless_due(tree, *modified, at, keep),
             Tree::File { modified, accessed } => {
                 let moment = match self.policy.age {
-                    AgeRule::Modified => *modified,
+                    AgeRule::Modified | AgeRule::Staged => *modified,
                     AgeRule::Accessed => *modified.max(accessed),
                 };
-                self.unless_due(tree, moment, keep)
+                self.unless_due(tree, moment, at, keep)
             }
             Tree::Directory(entries) => {
                 let keep = keep || (!self.policy.unstored && kept(entries, at));
@@ -146,8 +146,13 @@ impl Model<'_> {
         }
     }
 
-    fn unless_due(&self, tree: &Tree, moment: i64, keep: bool) -> Option<Tree> {
-        let days = u64::try_from((NOW - moment).max(0)).unwrap() / 86_400;
+    fn unless_due(&self, tree: &Tree, moment: i64, at: &str, keep: bool) -> Option<Tree> {
+        let day = at.strip_prefix("/stage/2026/11/").map(|it| &it[..2]);
+        let days = match (self.policy.age, day) {
+            (AgeRule::Staged, Some("16")) => 1,
+            (AgeRule::Staged, Some("17")) => 0,
+            _ => u64::try_from((NOW - moment).max(0)).unwrap() / 86_400,
+        };
         (keep || days < self.policy.retain_days).then(|| tree.clone())
     }
 }
@@ -160,7 +165,8 @@ fn kept(entries: &BTreeMap<String, Tree>, at: &str) -> bool {
     let indicator = |name: &str| entries.get(name).filter(|it| !matches!(it, Tree::Directory(_)));
     match at {
         "/stage/2026/11/16" | "/stage/2026/11/17" => {
-            indicator("cback.stage").is_some() && indicator("cback.store").is_none()
+            let staged = indicator("cback.stage").is_some() || holds_data(entries);
+            staged && indicator("cback.store").is_none()
         }
         "/collect" => match (indicator("cback.collect"), indicator("cback.stage")) {
             (None, _) => false,
@@ -169,6 +175,13 @@ fn kept(entries: &BTreeMap<String, Tree>, at: &str) -> bool {
         },
         _ => false,
     }
+}
+
+fn holds_data(entries: &BTreeMap<String, Tree>) -> bool {
+    entries.iter().filter(|(name, _)| !name.starts_with("cback.")).any(|(_, tree)| match tree {
+        Tree::Directory(entries) => holds_data(entries),
+        _ => true,
+    })
 }
 
 fn fixed(at: &str) -> bool {
@@ -182,7 +195,7 @@ proptest! {
     fn what_is_left_is_what_the_rules_leave(
         tree in world(),
         retain_days in 0..5u64,
-        accessed: bool,
+        age in prop::sample::select(vec![AgeRule::Modified, AgeRule::Accessed, AgeRule::Staged]),
         unstored: bool,
         dry_run: bool,
     ) {
@@ -197,7 +210,6 @@ proptest! {
             fixed: BTreeSet::new(),
         }
         .resolve();
-        let age = if accessed { AgeRule::Accessed } else { AgeRule::Modified };
         let policy = Policy { retain_days, age, unstored };
         let now = Instant { seconds: NOW, nanoseconds: 0 };
         let run = Run { now, dry_run, guard: &guard, cancelled: &|| false };

@@ -10,7 +10,7 @@ use std::{
 use tracing::info;
 
 use crate::{
-    TEMPORARY, durable,
+    TEMPORARY, claim, durable,
     error::{StageError, shown},
     world::World,
 };
@@ -42,10 +42,11 @@ impl Day {
             let entry = entry.map_err(StageError::io("read", &path))?;
             if is_temporary(&entry.file_name()) {
                 let left = entry.path();
-                let directory = entry.file_type().is_ok_and(|it| it.is_dir());
-                let removed =
-                    if directory { fs::remove_dir_all(&left) } else { fs::remove_file(&left) };
-                removed.map_err(StageError::io("remove", &left))?;
+                if entry.file_type().is_ok_and(|it| it.is_dir()) {
+                    fs::remove_dir_all(&left).map_err(StageError::io("remove", &left))?;
+                } else {
+                    claim::sweep(&path, &left)?;
+                }
             }
         }
         Ok(Self { path, indicators_valid: Mutex::new(true) })
@@ -66,13 +67,18 @@ impl Day {
         is_regular(&self.of_peer(name).join(COLLECTED))
     }
 
+    /// Tells whether the day is good.
+    pub fn is_staged(&self) -> bool {
+        is_regular(&self.path.join(STAGED))
+    }
+
     /// Says that the day is good.
     ///
     /// # Errors
     ///
     /// If the indicator cannot be written.
     pub fn mark_staged(&self, world: &dyn World) -> Result<(), StageError> {
-        if is_regular(&self.path.join(STAGED)) {
+        if self.is_staged() {
             return Ok(());
         }
         durable::touch(&self.path, STAGED, world)
@@ -99,12 +105,13 @@ impl Day {
         }
         let target = self.of_peer(name);
         durable::create_directories(&target, world)?;
-        if changed.iter().any(|it| !is_indicator(it)) {
-            self.invalidate()?;
-            durable::remove(&target.join(COLLECTED))?;
+        let anew = self.changes(changed)?;
+        let (mut last, first): (Vec<_>, Vec<_>) =
+            changed.iter().map(OsString::as_os_str).partition(|it| *it == COLLECTED);
+        if anew && take_away(&target.join(COLLECTED), &incoming.join(COLLECTED))? {
             durable::sync_directory(&target)?;
+            last = vec![OsStr::new(COLLECTED)];
         }
-        let (last, first): (Vec<_>, Vec<_>) = changed.iter().partition(|it| *it == COLLECTED);
         for names in [first, last] {
             for name in names {
                 let to = target.join(name);
@@ -113,6 +120,20 @@ impl Day {
             durable::sync_directory(&target)?;
         }
         Ok(())
+    }
+
+    /// Removes the indicators of the day if anything else than indicators
+    /// changes; tells whether that is so.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be removed.
+    pub fn changes(&self, changed: &[OsString]) -> Result<bool, StageError> {
+        let anew = changed.iter().any(|it| !is_indicator(it));
+        if anew {
+            self.invalidate()?;
+        }
+        Ok(anew)
     }
 
     /// Removes all indicators of the day, once.
@@ -136,6 +157,20 @@ impl Day {
         *valid = false;
         Ok(())
     }
+}
+
+/// Moves an indicator to where a new one may be already, which then counts.
+/// Tells whether there was one.
+fn take_away(indicator: &Path, to: &Path) -> Result<bool, StageError> {
+    if !is_regular(indicator) {
+        return Ok(false);
+    }
+    if is_regular(to) {
+        durable::remove(indicator)?;
+    } else {
+        fs::rename(indicator, to).map_err(StageError::io("move", indicator))?;
+    }
+    Ok(true)
 }
 
 /// Tells whether the name is one of an indicator file.

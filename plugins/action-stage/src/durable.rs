@@ -23,6 +23,16 @@ pub(crate) fn give(path: &Path, world: &dyn World) -> Result<(), StageError> {
     world.give(path).map_err(|why| StageError::Owner { path: shown(path), why })
 }
 
+/// Tells whether there is nothing at all at `path` but perhaps an empty
+/// directory. What cannot be looked into is not empty.
+pub(crate) fn is_absent_or_empty(path: &Path) -> bool {
+    match path.symlink_metadata() {
+        Ok(it) if it.is_dir() => fs::read_dir(path).is_ok_and(|mut it| it.next().is_none()),
+        Ok(_) => false,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
 /// Creates a directory with all its parents. Each new one is private, belongs
 /// to the backup user, and is on disk when this returns.
 pub(crate) fn create_directories(path: &Path, world: &dyn World) -> Result<(), StageError> {

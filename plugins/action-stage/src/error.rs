@@ -1,6 +1,8 @@
 //! Why a peer was not staged.
 
-use std::{error::Error as _, io, path::Path};
+use std::{error::Error as _, io, os::unix::ffi::OsStrExt, path::Path};
+
+use hayloft_plugin_api::text::one_line;
 
 /// Why a peer was not staged.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +31,12 @@ pub enum StageError {
     Changed {
         /// The file.
         path: String,
+    },
+    /// A program could not be started.
+    #[error("{failure}")]
+    Program {
+        /// What the system, or the shell, said.
+        failure: String,
     },
     /// A program failed.
     #[error("{what}: {failure}")]
@@ -84,16 +92,7 @@ impl StageError {
     }
 }
 
-/// Returns a path as it can stand in one line of a log: control characters,
-/// which could forge a line, are escaped.
+/// Returns a path as it can stand in one line of a log.
 pub(crate) fn shown(path: impl AsRef<Path>) -> String {
-    let mut text = String::new();
-    for c in path.as_ref().to_string_lossy().chars() {
-        if c.is_control() {
-            text.extend(c.escape_default());
-        } else {
-            text.push(c);
-        }
-    }
-    text
+    one_line(path.as_ref().as_os_str().as_bytes())
 }

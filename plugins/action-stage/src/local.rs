@@ -21,8 +21,9 @@ use crate::{
     world::World,
 };
 
-/// How many files are copied at a time.
-pub const WORKERS: usize = 2;
+/// How many files are copied at a time. The kernel does the copying; what the
+/// workers do is to wait for the disk.
+pub const WORKERS: usize = 4;
 
 /// Lists what is to be staged from a collect directory, sorted by name.
 ///

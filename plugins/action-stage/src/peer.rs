@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use hayloft_plugin_api::cedar::command_words;
+
 /// A machine, or a directory of this one, that files are staged from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
@@ -25,8 +27,8 @@ pub enum Place {
     Remote {
         /// The user to log in as.
         user: String,
-        /// The program and its first arguments.
-        copy_command: Vec<String>,
+        /// The program and its first arguments, as the configuration has them.
+        copy_command: String,
     },
 }
 
@@ -108,7 +110,7 @@ pub fn check(peers: &[Peer]) -> Result<(), PeerError> {
         if let Some(why) = objection_to_user(user) {
             return Err(PeerError::User { name: name(), user: user.clone(), why });
         }
-        if copy_command.first().is_none_or(String::is_empty) {
+        if command_words(copy_command).first().is_none_or(String::is_empty) {
             return Err(PeerError::CopyCommand { name: name() });
         }
     }
@@ -204,8 +206,7 @@ mod tests {
         for (user, good) in
             [("backup", true), ("-oProxyCommand=x", false), ("", false), ("a b", false)]
         {
-            let place =
-                Place::Remote { user: user.to_owned(), copy_command: vec!["scp".to_owned()] };
+            let place = Place::Remote { user: user.to_owned(), copy_command: "scp".to_owned() };
             assert_eq!(check(&[Peer { place, ..local("a") }]).is_ok(), good, "{user}");
         }
     }

@@ -11,7 +11,7 @@ use hayloft_plugin_api::{
     Action, Diagnostic, Error, ErrorKind, Host, Outcome, Progress, Request, Result, Settings,
     cedar::{self, Document, Names, PeerList, StagePeer},
 };
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use crate::{
     error::StageError,
@@ -102,7 +102,7 @@ fn peer(it: StagePeer) -> Result<Peer> {
         };
         let command = it.rcp_command.as_deref();
         Place::Remote {
-            copy_command: split(command.ok_or_else(|| missing("remote copy command"))?),
+            copy_command: command.ok_or_else(|| missing("remote copy command"))?.to_owned(),
             user: it.remote_user.clone().ok_or_else(|| missing("backup user"))?,
         }
     } else {
@@ -115,20 +115,6 @@ fn peer(it: StagePeer) -> Result<Peer> {
         _ => IgnoreFailures::None,
     };
     Ok(Peer { collect_dir: it.collect_dir.into(), name: it.name, ignore, place })
-}
-
-/// Splits a command into words as Cedar Backup does: at blanks; double quotes
-/// keep blanks together and are removed.
-fn split(command: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    for (index, piece) in command.split('"').enumerate() {
-        if index % 2 == 1 {
-            words.push(piece.to_owned());
-        } else {
-            words.extend(piece.split(' ').filter(|it| !it.is_empty()).map(ToOwned::to_owned));
-        }
-    }
-    words
 }
 
 /// Says what became of the day. A peer that failed makes the action fail,
@@ -145,13 +131,9 @@ fn conclude(report: &Report) -> Result<Outcome> {
                 bytes += arrived.bytes;
             }
             (Err(error), true) if error.is_not_ready() => {
-                info!("peer {name} was not staged, which is ignored: {}", error.line());
+                info!("{} (ignored)", what_failed(name, error));
             }
-            (Err(error), true) => {
-                let text =
-                    format!("peer {name} was not staged, which is ignored: {}", error.line());
-                outcome.warnings.push(text);
-            }
+            (Err(error), true) => warn!("{} (ignored)", what_failed(name, error)),
             (Err(error), false) => failed.push((name, error)),
         }
     }
@@ -167,16 +149,25 @@ fn conclude(report: &Report) -> Result<Outcome> {
     Ok(figures.into_iter().fold(outcome, |outcome, (name, n)| outcome.value(name, n)))
 }
 
+/// Says it in Cedar Backup's words, which people look for in logs.
+fn what_failed(name: &str, error: &StageError) -> String {
+    match error {
+        StageError::NotReady { why } => {
+            format!("peer [{name}] was not ready to be staged: {why}")
+        }
+        _ => format!("error staging [{name}]: {}", error.line()),
+    }
+}
+
+/// The peers that are staged are good, so the actions that follow may run.
 fn failure(failed: &[(&String, &StageError)], report: &Report) -> Error {
-    let line = |(name, error): &(&String, &StageError)| {
-        format!("peer {name} was not staged: {}", error.line())
-    };
-    let mut lines: Vec<_> = failed.iter().map(line).collect();
+    let mut lines: Vec<_> = failed.iter().map(|(name, error)| what_failed(name, error)).collect();
     if lines.len() > 1 {
         lines.insert(0, format!("{} of {} peers were not staged", lines.len(), report.peers.len()));
     }
     let last = lines.pop().unwrap_or_default();
-    let error = lines.into_iter().rev().fold(Error::msg(last), Error::context);
+    let last = Error::new(ErrorKind::INCOMPLETE, last);
+    let error = lines.into_iter().rev().fold(last, Error::context);
     if failed.iter().all(|(_, error)| error.is_not_ready()) {
         return error.hint(
             "a peer is ready when collect has ended well there; \
@@ -203,11 +194,11 @@ impl World for HostWorld<'_> {
 
     fn run(&self, words: &[String], limit: Duration) -> Result<(), Failure> {
         let Some((program, arguments)) = words.split_first() else {
-            return Err(Failure::Final("there is no command".to_owned()));
+            return Err(Failure::NotStarted("there is no command".to_owned()));
         };
         let cancelled = |error: Error| match error.kind() {
             ErrorKind::CANCELLED => Failure::Cancelled,
-            _ => Failure::Final(error.to_string()),
+            _ => Failure::NotStarted(error.to_string()),
         };
         debug!("running {}", words.join(" "));
         let process = self.host.process(program).args(arguments).timeout(limit).spawn();
@@ -219,7 +210,7 @@ impl World for HostWorld<'_> {
         let (code, timed_out) = (finished.code, finished.timed_out);
         match finished.into_result(program) {
             Ok(()) => Ok(()),
-            Err(error) if timed_out => Err(Failure::Final(error.to_string())),
+            Err(error) if timed_out => Err(Failure::TimedOut(error.to_string())),
             Err(error) => Err(Failure::Ended { code, text: error.to_string() }),
         }
     }
@@ -228,24 +219,5 @@ impl World for HostWorld<'_> {
         let done = self.copied.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let what = file.to_string_lossy();
         self.host.progress(Progress { what: &what, done, total: 0 });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_are_split_as_cedar_backup_splits_them() {
-        let cases: [(&str, &[&str]); 5] = [
-            ("scp", &["scp"]),
-            ("/usr/bin/scp  -B -q", &["/usr/bin/scp", "-B", "-q"]),
-            ("\"/opt/my tools/scp\" -B", &["/opt/my tools/scp", "-B"]),
-            ("--x=\"c d\"", &["--x=", "c d"]),
-            ("a\tb", &["a\tb"]),
-        ];
-        for (command, words) in cases {
-            assert_eq!(split(command), words, "{command}");
-        }
     }
 }

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use hayloft_plugin_api::cedar::{command_for_shell, command_words, shell_word};
 use tracing::warn;
 
 use crate::{
@@ -38,15 +39,13 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             indicator: Duration::from_mins(2),
-            files: Duration::from_hours(12),
+            files: Duration::from_hours(24),
             pause: Duration::from_secs(2),
         }
     }
 }
 
 const TRIES: u32 = 3;
-/// What `ssh` ends with if it has no connection.
-const NO_CONNECTION: Option<i32> = Some(255);
 
 /// How to copy from and to other machines.
 #[derive(Debug)]
@@ -68,8 +67,8 @@ pub struct Address<'a> {
     pub peer: &'a Peer,
     /// The user to log in as.
     pub user: &'a str,
-    /// The program and its first arguments.
-    pub copy_command: &'a [String],
+    /// The program and its first arguments, as the configuration has them.
+    pub copy_command: &'a str,
 }
 
 impl Address<'_> {
@@ -78,6 +77,16 @@ impl Address<'_> {
         let directory = self.peer.collect_dir.to_string_lossy();
         let directory = quoting::remote(directory.trim_end_matches('/'));
         format!("{}@{}:{directory}/{name}", self.user, self.peer.name)
+    }
+
+    /// Returns the same address without backslashes, if they stand in front of
+    /// nothing but blanks: a shell over there would take it for two words, but
+    /// for nothing worse.
+    fn of_unquoted(&self, name: &str) -> Option<String> {
+        let directory = self.peer.collect_dir.to_str()?.trim_end_matches('/');
+        let harmless = quoting::remote(directory) == directory.replace(' ', "\\ ");
+        let text = || format!("{}@{}:{directory}/{name}", self.user, self.peer.name);
+        (harmless && directory.contains(' ')).then(text)
     }
 }
 
@@ -96,11 +105,16 @@ impl Remote<'_> {
         world: &dyn World,
     ) -> Result<Arrived, StageError> {
         self.check_ready(address, world)?;
-        let incoming = Incoming::create(day, number, world)?;
-        let target = day.of_peer(&address.peer.name);
+        let name = &address.peer.name;
+        let incoming = Incoming::create_for(day, number, name, world)?;
         self.fetch(&incoming, address, world)?;
-        let arrived = incoming.take_stock(&target, world)?;
-        day.place(&address.peer.name, incoming.path(), &arrived.changed, world)?;
+        let arrived = incoming.take_stock(&day.of_peer(name), world)?;
+        if incoming.is_in_place() {
+            day.changes(&arrived.changed)?;
+            incoming.keep()?;
+        } else {
+            day.place(name, incoming.path(), &arrived.changed, world)?;
+        }
         self.push_indicator(address, world)?;
         Ok(arrived)
     }
@@ -114,7 +128,7 @@ impl Remote<'_> {
             words: self.words(address, &[from, Argument::path(&copied)]),
             limit: self.patience.indicator,
             // Anything else than this means that the file is not there.
-            retry: |code| code == NO_CONNECTION,
+            retry: had_no_connection,
         };
         let outcome = self.run(&command, world, &|| Ok(()));
         let there = is_regular(&copied);
@@ -137,25 +151,43 @@ impl Remote<'_> {
         let command = Command {
             words: self.words(address, &[from, Argument::path(incoming.path())]),
             limit: self.patience.files,
-            retry: |_| true,
+            retry: |_, _| true,
         };
-        self.run(&command, world, &|| incoming.empty(world))
+        self.run(&command, world, &|| incoming.empty())
     }
 
     fn push_indicator(&self, address: Address<'_>, world: &dyn World) -> Result<(), StageError> {
         let _alone = self.indicators.lock().unwrap_or_else(PoisonError::into_inner);
         durable::touch(self.working_dir, STAGED, world)?;
         let path = self.working_dir.join(STAGED);
+        let outcome = self.push_to(&path, address, address.of(STAGED), world);
+        let outcome = match (outcome, address.of_unquoted(STAGED)) {
+            // Since OpenSSH 9 no shell is there to remove the backslashes.
+            (Err(StageError::Command { what, failure }), Some(other)) => self
+                .push_to(&path, address, other, world)
+                .map_err(|_| StageError::Command { what, failure }),
+            (outcome, _) => outcome,
+        };
+        durable::remove(&path)?;
+        outcome
+    }
+
+    fn push_to(
+        &self,
+        path: &Path,
+        address: Address<'_>,
+        to: String,
+        world: &dyn World,
+    ) -> Result<(), StageError> {
         let quoted = |it: Argument| Argument { form: Form::Quoted, ..it };
-        let last = [Argument::path(&path), Argument::plain(address.of(STAGED))].map(quoted);
+        let last = [Argument::path(path), Argument::plain(to)].map(quoted);
+        let ambiguous = address.of_unquoted(STAGED).is_some();
         let command = Command {
             words: self.words(address, &last),
             limit: self.patience.indicator,
-            retry: |_| true,
+            retry: if ambiguous { had_no_connection } else { |_, _| true },
         };
-        let outcome = self.run(&command, world, &|| Ok(()));
-        durable::remove(&path)?;
-        outcome
+        self.run(&command, world, &|| Ok(()))
     }
 
     /// Returns the words to be run: the copy command itself, or `su` with one
@@ -163,11 +195,14 @@ impl Remote<'_> {
     fn words(&self, address: Address<'_>, last: &[Argument]) -> Vec<String> {
         let Some(user) = self.switch_user else {
             let last = last.iter().map(Argument::word);
-            return address.copy_command.iter().cloned().chain(last).collect();
+            return command_words(address.copy_command).into_iter().chain(last).collect();
         };
-        let first = address.copy_command.iter().map(|it| quoting::word(it));
-        let line: Vec<_> = first.chain(last.iter().map(Argument::quoted)).collect();
-        vec!["su".to_owned(), user.to_owned(), "-c".to_owned(), line.join(" ")]
+        let mut line = command_for_shell(address.copy_command);
+        for argument in last {
+            line.push(' ');
+            line.push_str(&argument.quoted());
+        }
+        vec!["su".to_owned(), user.to_owned(), "-c".to_owned(), line]
     }
 
     /// Runs a command until it succeeds, or another try is of no use, or the
@@ -183,8 +218,13 @@ impl Remote<'_> {
             match world.run(&command.words, command.limit) {
                 Ok(()) => return Ok(()),
                 Err(Failure::Cancelled) => return Err(StageError::Cancelled),
-                Err(Failure::Final(text)) => return failed(text),
-                Err(Failure::Ended { code, text }) if !(command.retry)(code) => {
+                Err(Failure::NotStarted(failure)) => return Err(StageError::Program { failure }),
+                Err(Failure::TimedOut(text)) => return failed(text),
+                // That is how a shell says it.
+                Err(Failure::Ended { code: Some(126 | 127), text: failure }) => {
+                    return Err(StageError::Program { failure });
+                }
+                Err(Failure::Ended { code, text }) if !(command.retry)(code, &text) => {
                     return failed(text);
                 }
                 Err(Failure::Ended { text, .. }) if attempt == TRIES => {
@@ -219,8 +259,15 @@ impl Remote<'_> {
 struct Command {
     words: Vec<String>,
     limit: Duration,
-    /// Tells by the exit code whether to try again.
-    retry: fn(Option<i32>) -> bool,
+    /// Tells by the exit code and the last output whether to try again.
+    retry: fn(Option<i32>, &str) -> bool,
+}
+
+/// Tells whether the other machine was not reached. `ssh` ends with 255 then, but
+/// `scp -O` with 1, as it does for a file that is not there.
+fn had_no_connection(code: Option<i32>, text: &str) -> bool {
+    const SIGNS: [&str; 4] = ["ssh: ", "kex_exchange", "onnection", "timed out"];
+    code == Some(255) || SIGNS.iter().any(|it| text.contains(it))
 }
 
 /// An argument, as Cedar Backup would write it on a command line.
@@ -257,7 +304,7 @@ impl Argument {
 
     fn quoted(&self) -> String {
         match self.form {
-            Form::Plain => quoting::word(&self.text),
+            Form::Plain => shell_word(&self.text),
             Form::Quoted => quoting::quoted(&self.text),
             Form::Asterisk => quoting::with_asterisk(&self.text),
         }
@@ -267,5 +314,5 @@ impl Argument {
 /// Returns the directory that a peer's files would be copied from, for
 /// messages.
 pub fn described(user: &str, peer: &Peer) -> String {
-    Address { peer, user, copy_command: &[] }.of("*")
+    Address { peer, user, copy_command: "" }.of("*")
 }

@@ -28,8 +28,10 @@ pub trait World: Sync {
 /// How a program failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// It could not be started, or its time ran out: no use to try again.
-    Final(String),
+    /// It could not be started.
+    NotStarted(String),
+    /// It was ended when its time was over.
+    TimedOut(String),
     /// It ended by itself with an exit code, or by a signal.
     Ended {
         /// The exit code.

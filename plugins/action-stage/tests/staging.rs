@@ -40,7 +40,7 @@ impl World for Real {
     fn run(&self, words: &[String], _: Duration) -> Result<(), Failure> {
         self.lines.lock().unwrap().push(words.to_vec());
         let output = Command::new(&words[0]).args(&words[1..]).output();
-        let output = output.map_err(|e| Failure::Final(e.to_string()))?;
+        let output = output.map_err(|e| Failure::NotStarted(e.to_string()))?;
         if output.status.success() {
             return Ok(());
         }
@@ -76,7 +76,7 @@ impl World for Growing {
         Ok(())
     }
     fn run(&self, _: &[String], _: Duration) -> Result<(), Failure> {
-        Err(Failure::Final("nothing to run".to_owned()))
+        Err(Failure::NotStarted("nothing to run".to_owned()))
     }
     fn copied(&self, file: &Path, _: u64) {
         if file.ends_with("a.tar") {
@@ -145,7 +145,7 @@ impl Pool {
         let script = self.at("copy");
         fs::write(&script, format!("#!/bin/sh\n{script_body}\n")).unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-        let copy_command = vec![script.to_str().unwrap().to_owned(), "-B".to_owned()];
+        let copy_command = format!("{} -B", script.to_str().unwrap());
         let peer = self.order.peers.last_mut().unwrap();
         peer.place = Place::Remote { user: "backup".to_owned(), copy_command };
         self
@@ -276,6 +276,8 @@ fn staging_something_new_makes_the_day_one_that_is_not_stored() {
     assert_eq!(pool.day(""), set(&["box", "cback.stage"]));
     assert_eq!(pool.read("staging/2026/11/17/box/a.tar"), "A.TAR");
     assert_eq!(pool.read("staging/2026/11/17/box/old.tar"), "old.tar", "kept");
+    let names = ["a.tar", "cback.collect", "cback.stage", "old.tar"];
+    assert_eq!(pool.day("box"), set(&names));
     assert!(report.peers[0].result.as_ref().unwrap().changed.contains(&"a.tar".into()));
 }
 
@@ -298,6 +300,8 @@ fn what_an_interrupted_run_left_is_removed_and_never_staged() {
     let pool = Pool::new().local("box", &["a.tar", "cback.collect", ".hayloft-half"]);
     pool.write("staging/2026/11/17/.hayloft-stage-7/x", "x");
     pool.write("staging/2026/11/17/.hayloft-cback.stage", "");
+    pool.write("staging/2026/11/17/.hayloft-claim-3", "half\n");
+    pool.write("staging/2026/11/17/half/cback.collect", "");
     pool.stage();
     assert_eq!(pool.day(""), set(&["box", "cback.stage"]));
     assert_eq!(pool.day("box"), set(&["a.tar", "cback.collect"]));
@@ -338,7 +342,7 @@ fn a_remote_peer_is_staged_with_the_known_command_lines() {
         lines,
         [
             "/copy -B backup@p1:/p1/cback.collect /working/cback.collect",
-            "/copy -B backup@p1:/p1/* /staging/2026/11/17/.hayloft-stage-0",
+            "/copy -B backup@p1:/p1/* /staging/2026/11/17/p1",
             "/copy -B /working/cback.stage backup@p1:/p1/cback.stage",
         ]
     );
@@ -360,7 +364,7 @@ fn as_root_the_commands_go_through_the_backup_user_s_shell() {
         lines,
         [
             "/copy -B backup@p1:/p1/cback.collect /working/cback.collect",
-            "/copy -B backup@p1:/p1/* /staging/2026/11/17/.hayloft-stage-0",
+            "/copy -B backup@p1:/p1/* /staging/2026/11/17/p1",
             "/copy -B \"/working/cback.stage\" \"backup@p1:/p1/cback.stage\"",
         ]
     );
@@ -409,6 +413,24 @@ fn a_broken_connection_is_tried_again_and_then_given_up() {
 }
 
 #[test]
+fn a_copy_program_that_is_missing_is_no_peer_that_is_not_ready() {
+    for (program, said) in [("/no/scp", "No such file or directory"), ("/dev/null", "denied")] {
+        for root in [false, true] {
+            let mut pool = Pool::new().local("p1", &["a.tar", "cback.collect"]);
+            let place = Place::Remote { user: "backup".into(), copy_command: program.into() };
+            pool.order.peers[0].place = place;
+            pool.order.switch_user = root.then(|| "backup".to_owned());
+            let report =
+                if root { pool.order.stage(&Su(&pool.world)).unwrap() } else { pool.stage() };
+            assert!(!report.peers[0].result.as_ref().unwrap_err().is_not_ready(), "{program}");
+            let said = if root { program } else { said };
+            assert!(failures(&report)[0].contains(said), "{:?}", failures(&report));
+            assert_eq!(pool.day(""), set(&[]));
+        }
+    }
+}
+
+#[test]
 fn a_copy_that_breaks_off_leaves_what_was_staged_before() {
     let pool = Pool::new().local("p1", &["a.tar", "b.tar", "cback.collect"]).remote(COPY);
     pool.stage();
@@ -416,9 +438,34 @@ fn a_copy_that_breaks_off_leaves_what_was_staged_before() {
     let half = "shift; case $1 in *'*') echo half > $2/a.tar; echo broken >&2; exit 1;; esac\nset -- x \"$@\"\n";
     let pool = pool.remote(&format!("{half}{COPY}"));
     let report = pool.stage();
+    let into = pool.world.lines.lock().unwrap().last().unwrap().last().unwrap().clone();
+    assert!(into.ends_with("/.hayloft-stage-0"), "the good copy is not written to: {into}");
     assert!(failures(&report)[0].ends_with("broken (tried 3 times)"), "{:?}", failures(&report));
     assert_eq!(pool.read("staging/2026/11/17/p1/a.tar"), "a.tar");
     assert!(report.good, "the earlier staging of the day is still whole");
+}
+
+#[test]
+fn a_first_copy_that_breaks_off_leaves_nothing() {
+    let half = "shift; case $1 in *'*') echo half > $2/a.tar; exit 1;; esac\nset -- x \"$@\"\n";
+    let pool = Pool::new().local("p1", &["a.tar", "cback.collect"]);
+    let pool = pool.remote(&format!("{half}{COPY}"));
+    assert!(!pool.stage().good);
+    assert_eq!(pool.day(""), set(&[]));
+}
+
+#[test]
+fn a_copy_program_that_takes_backslashes_for_a_part_of_the_name_gets_none() {
+    // As `scp` does since OpenSSH 9, when it copies to another machine.
+    let literal = "case $3 in *:*\\\\*) echo no such directory >&2; exit 1;; esac\n\
+                   case $3 in *:*) exec cp $2 \"${3#*:}\";; esac\n";
+    let mut pool = Pool::new().local("a b", &["a.tar", "cback.collect"]);
+    pool.order.peers[0].name = "p1".to_owned();
+    let pool = pool.remote(&format!("{literal}{COPY}"));
+    let report = pool.stage();
+    assert!(report.good, "{:?}", failures(&report));
+    assert!(pool.at("a b/cback.stage").exists());
+    assert_eq!(pool.world.lines.lock().unwrap().len(), 4);
 }
 
 #[test]

@@ -1,41 +1,9 @@
 //! Which days are to be stored.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use hayloft_plugin_api::{Error, ErrorKind, Result};
-
-/// Says that a day is staged.
-pub const STAGED: &str = "cback.stage";
-/// Says that a day is stored.
-pub const STORED: &str = "cback.store";
-
-/// A directory of the staging area with the form `YYYY/MM/DD`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Day {
-    /// `YYYY/MM/DD`.
-    pub name: String,
-    /// The directory.
-    pub path: PathBuf,
-}
-
-impl Day {
-    fn has(&self, indicator: &str) -> bool {
-        self.path.join(indicator).symlink_metadata().is_ok_and(|it| it.is_file())
-    }
-
-    /// Tells whether the day is staged and therefore may be stored.
-    pub fn is_staged(&self) -> bool {
-        self.has(STAGED)
-    }
-
-    /// Tells whether the day has been stored.
-    pub fn is_stored(&self) -> bool {
-        self.has(STORED)
-    }
-}
+pub use hayloft_staging::day::{Day, STAGED, STORED};
 
 /// Returns the days that are to be stored, oldest first: all that are staged
 /// and not stored yet, and with `full` today's once more.
@@ -47,15 +15,15 @@ impl Day {
 ///
 /// [`ErrorKind::NOT_FOUND`] if there is none.
 pub fn to_store(root: &Path, today: &str, full: bool) -> Result<Vec<Day>> {
-    let mut days = find(root)?;
-    days.retain(|day| day.is_staged() && (!day.is_stored() || full && day.name == today));
+    let mut days = hayloft_staging::day::dated(root)?;
+    days.retain(|day| day.has(STAGED) && (!day.has(STORED) || full && day.name == today));
     if !days.is_empty() {
         return Ok(days);
     }
     let at = root.join(today);
     let why = match (at.is_dir(), Day { name: today.to_owned(), path: at.clone() }) {
         (false, _) => "there is no such directory".to_owned(),
-        (true, day) if !day.is_staged() => format!("it has no {STAGED}"),
+        (true, day) if !day.has(STAGED) => format!("it has no {STAGED}"),
         (true, _) => format!("it has {STORED} already"),
     };
     let message = format!("nothing to store: today's directory is {}, and {why}", at.display());
@@ -66,40 +34,10 @@ pub fn to_store(root: &Path, today: &str, full: bool) -> Result<Vec<Day>> {
     Err(Error::new(ErrorKind::NOT_FOUND, message).hint(hint))
 }
 
-/// Returns all days, oldest first.
-fn find(root: &Path) -> Result<Vec<Day>> {
-    let mut days = Vec::new();
-    for year in numbered(root, 4)? {
-        for month in numbered(&root.join(&year), 2)? {
-            for day in numbered(&root.join(&year).join(&month), 2)? {
-                let name = format!("{year}/{month}/{day}");
-                days.push(Day { path: root.join(&name), name });
-            }
-        }
-    }
-    days.sort();
-    Ok(days)
-}
-
-/// Returns the directories whose names are numbers of `digits` digits.
-fn numbered(directory: &Path, digits: usize) -> Result<Vec<String>> {
-    let failed = |error: io::Error| {
-        Error::from(error).context(format!("cannot read {}", directory.display()))
-    };
-    let mut names = Vec::new();
-    for entry in fs::read_dir(directory).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        let number = name.len() == digits && name.bytes().all(|it| it.is_ascii_digit());
-        if number && entry.path().is_dir() {
-            names.push(name);
-        }
-    }
-    Ok(names)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn area(days: &[(&str, &[&str])]) -> tempfile::TempDir {

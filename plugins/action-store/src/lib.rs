@@ -1,12 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 pub mod days;
+pub mod discs;
 pub mod manifest;
-pub mod names;
 mod plugin;
-pub mod source;
 pub mod storing;
-pub mod upload;
+
+pub use hayloft_staging::{names, source, upload};
 
 pub use crate::plugin::Store;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use hayloft_plugin_api::{Error, ErrorKind, Result};
+pub use hayloft_staging::upload::Encoded;
 use serde::{Deserialize, Serialize};
 
 /// The version that is written, and the only one that is read.
@@ -38,17 +39,6 @@ pub struct Entry {
     /// How the object differs from the file; absent if it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoded: Option<Encoded>,
-}
-
-/// How an object differs from the file in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Encoded {
-    /// The compressor and encryptor, in the order in which they were used.
-    pub with: Vec<String>,
-    /// The object's size in bytes.
-    pub size: u64,
-    /// The SHA-256 of the object, in hexadecimal.
-    pub sha256: String,
 }
 
 impl Entry {

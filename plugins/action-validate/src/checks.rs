@@ -7,6 +7,7 @@ use hayloft_plugin_api::{Diagnostic, Error, Node};
 use crate::{
     element::{Element, Value},
     machine::{self, Machine, Use},
+    order,
 };
 
 /// Checks everything that the configuration speaks of. Nothing is changed, and
@@ -23,6 +24,7 @@ pub fn check(document: &Node, machine: &dyn Machine) -> Vec<Diagnostic> {
     checks.store();
     checks.purge();
     checks.storages();
+    checks.found.extend(order::check(document));
     checks.found.sort_by_key(|it| it.position);
     checks.found
 }
@@ -156,6 +158,7 @@ impl<'a> Checks<'a> {
         let Some(store) = self.root.child("store") else { return };
         self.directory(store.value("source_dir"), Use::Read);
         if let Some(device) = store.value("target_device")
+            && !is_image_to_be(Path::new(device.text))
             && let Some(message) = machine::objection_to_device(Path::new(device.text))
         {
             self.found.push(device.error(message));
@@ -228,6 +231,13 @@ impl<'a> Checks<'a> {
         let other = matching.last().and_then(|it| Some(it.value("abs_path")?.text.to_owned()));
         machine::find_program(other.as_deref().unwrap_or(word))
     }
+}
+
+/// An image file that is not there yet is made, if its directory is.
+fn is_image_to_be(path: &Path) -> bool {
+    path.extension().is_some_and(|it| it == "iso")
+        && !path.exists()
+        && path.parent().is_some_and(Path::is_dir)
 }
 
 fn is_remote(peer: &Element<'_>) -> bool {

@@ -3,6 +3,7 @@
 pub mod checks;
 pub mod element;
 pub mod machine;
+pub mod order;
 mod plugin;
 
 pub use crate::plugin::Validate;

@@ -1,6 +1,6 @@
 //! Checks configurations against real directories.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use hayloft_action_validate::{checks::check, machine::Machine};
 use hayloft_plugin_api::{Error, ErrorKind, Node, Position, Result};
@@ -107,6 +107,7 @@ fn things_of_the_wrong_kind_are_told_apart_from_missing_ones() {
         ("purge{dir{abs_path=/nonexistent}}", "2:1: there is no /nonexistent"),
         ("stage{staging_dir=/nonexistent}", "2:1: there is no /nonexistent"),
         ("store{target_device=/nonexistent/cdrw}", "2:1: there is no /nonexistent/cdrw"),
+        ("store{target_device=/nonexistent/x.iso}", "2:1: there is no /nonexistent/x.iso"),
         ("store{encryptor=rot}", "encryptor rot cannot be used: no encryptor rot"),
         ("store{storage=gone}", "there is no storage \"gone\" in <storages>"),
         ("storages{storage{name=bad}}", "storage bad cannot be used: connection refused"),
@@ -148,13 +149,33 @@ fn remote_peers_need_their_copy_command_and_managed_ones_their_shell() {
 }
 
 #[test]
-fn a_directory_that_may_not_be_written_is_reported() {
-    if rustix::process::geteuid().is_root() {
-        // Root may write everywhere that a test can make a directory.
-        println!("checked only when not root");
-        return;
-    }
-    assert!(Path::new("/usr").is_dir());
-    let found = found("reference{author=x},collect{collect_dir=/usr}");
-    assert!(found[0].contains("/usr cannot be written to"), "{found:?}");
+fn an_image_file_that_is_not_there_yet_will_be_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let image = directory.path().join("backup.iso");
+    let text = format!("reference{{author=x}},store{{target_device={}}}", image.display());
+    assert_eq!(found(&text), [""; 0]);
+}
+
+#[test]
+fn staged_files_must_not_leave_before_they_are_encrypted() {
+    let of = |index: u32, more: &str| {
+        let text = format!(
+            "reference{{author=x}},extensions{{\
+             action{{name=seal,module=CedarBackup3.extend.encrypt,function=executeAction,\
+             index={index}}},\
+             action{{name=up,module=CedarBackup3.extend.amazons3,function=executeAction,\
+             index=310}}}},{more}"
+        );
+        let all = found(&text);
+        all.into_iter().filter(|it| it.contains("clear text")).collect::<Vec<_>>()
+    };
+    let store = "store{storage=good}";
+    assert_eq!(of(299, store), [""; 0]);
+    let told = "5:1: `seal` comes after `store`, which takes clear text then (extensions/action)";
+    assert_eq!(of(301, store), [told]);
+    assert_eq!(of(301, "store{storage=good,encryptor=gpg}"), [""; 0]);
+    assert_eq!(of(301, "collect{collect_dir=/}"), [""; 0]);
+    let both = "store{storage=good},amazons3{s3_bucket=b}";
+    assert_eq!(of(320, both), [told, &told.replace("store", "up")]);
+    assert_eq!(of(320, "amazons3{s3_bucket=b,encrypt=gpg}"), [""; 0]);
 }

@@ -33,19 +33,29 @@ pub(crate) fn arguments(config: &Config, task: Task, passphrase: bool) -> Vec<Os
     if task == Task::Encrypt {
         config.recipient.iter().for_each(|it| option("--recipient=", &it.into()));
     }
-    let rest: &[&str] = match task {
-        Task::Decrypt => &["--decrypt"],
-        // What comes here is compressed already, if it is to be at all.
-        Task::Encrypt if config.recipient.is_empty() => {
-            &["--no-armor", "--compress-algo=none", "--cipher-algo=AES256", "--symmetric"]
-        }
-        Task::Encrypt => &["--no-armor", "--compress-algo=none", "--encrypt"],
-    };
     if passphrase {
         all.extend(["--pinentry-mode=loopback", "--passphrase-fd=0"].map(OsString::from));
     }
-    all.extend(rest.iter().map(OsString::from));
+    all.extend(work(config, task).iter().map(OsString::from));
     all
+}
+
+/// Says what is to be done.
+fn work(config: &Config, task: Task) -> Vec<&'static str> {
+    if task == Task::Decrypt {
+        return vec!["--decrypt"];
+    }
+    let mut words = vec!["--no-armor"];
+    if !config.compress {
+        // What comes here is compressed already, if it is to be at all.
+        words.push("--compress-algo=none");
+    }
+    if config.recipient.is_empty() {
+        words.extend(["--cipher-algo=AES256", "--symmetric"]);
+    } else {
+        words.push("--encrypt");
+    }
+    words
 }
 
 #[cfg(test)]
@@ -76,6 +86,12 @@ mod tests {
             shown(&config, Task::Decrypt, true),
             "--homedir=/keys --trust-model=always --pinentry-mode=loopback --passphrase-fd=0 \
              --decrypt"
+        );
+        let compressing = Config { compress: true, ..config };
+        assert_eq!(
+            shown(&compressing, Task::Encrypt, false),
+            "--homedir=/keys --trust-model=always --recipient=-x \
+             --recipient=Bob <b@example.org> --no-armor --encrypt"
         );
         assert_eq!(
             shown(&Config::default(), Task::Encrypt, true),

@@ -23,6 +23,9 @@ pub struct Config {
     /// A program, with arguments, whose first line of output is the
     /// passphrase. There is no shell.
     pub passphrase_command: Option<String>,
+    /// Whether gpg compresses what it encrypts, in the way of its own
+    /// configuration. Without it, nothing is compressed.
+    pub compress: bool,
     /// The gpg program.
     pub program: String,
 }
@@ -38,6 +41,7 @@ impl Default for Config {
             trust_model: None,
             passphrase_file: None,
             passphrase_command: None,
+            compress: false,
             program: "gpg".to_owned(),
         }
     }
@@ -53,6 +57,20 @@ impl Config {
         )
     }
 
+    /// Refuses to encrypt for nobody. To decrypt, the keys of gpg are enough.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::CONFIGURATION`].
+    pub(crate) fn check_recipients(&self) -> Result<()> {
+        if self.recipient.is_empty() && self.passphrase_source().is_empty() {
+            let message = "gpg needs somebody to encrypt for";
+            return Err(Error::new(ErrorKind::CONFIGURATION, message)
+                .hint("give <recipient>, or <passphrase_file>"));
+        }
+        Ok(())
+    }
+
     /// Refuses values that cannot be used. Nothing is run.
     ///
     /// # Errors
@@ -60,10 +78,6 @@ impl Config {
     /// [`ErrorKind::CONFIGURATION`] saying which.
     pub(crate) fn check(&self) -> Result<()> {
         let wrong = |message: String| Err(Error::new(ErrorKind::CONFIGURATION, message));
-        if self.recipient.is_empty() && self.passphrase_source().is_empty() {
-            return wrong("gpg needs somebody to encrypt for".to_owned())
-                .map_err(|e: Error| e.hint("give <recipient>, or <passphrase_file>"));
-        }
         if self.passphrase_file.is_some() && self.passphrase_command.is_some() {
             return wrong("both passphrase_file and passphrase_command are given".to_owned());
         }
@@ -89,6 +103,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn nobody_to_encrypt_for_is_refused_when_encrypting() {
+        let found = Config::default().check_recipients().unwrap_err();
+        assert_eq!(found.message(), "gpg needs somebody to encrypt for");
+        let bob = Config { recipient: vec!["bob".to_owned()], ..Config::default() };
+        assert!(bob.check_recipients().is_ok());
+    }
+
+    #[test]
     fn what_cannot_be_used_is_refused() {
         let good = Config { recipient: vec!["bob@example.org".to_owned()], ..Config::default() };
         let file = Some(PathBuf::from("/x"));
@@ -96,7 +118,7 @@ mod tests {
             (good.clone(), None),
             (Config { recipient: vec!["-x".to_owned()], ..good.clone() }, None),
             (Config { passphrase_file: file.clone(), ..Config::default() }, None),
-            (Config::default(), Some("gpg needs somebody to encrypt for")),
+            (Config::default(), None),
             (
                 Config { recipient: vec!["a\nb".to_owned()], ..good.clone() },
                 Some("recipient \"a\\nb\" names no key"),

@@ -30,6 +30,7 @@ impl Encryptor for Gpg {
     }
 
     fn encoder(&self, _: StreamOptions) -> Result<Box<dyn Codec>> {
+        self.config.check_recipients()?;
         // A public key needs no passphrase.
         let passphrase = if self.config.recipient.is_empty() { self.passphrase()? } else { None };
         self.start(Task::Encrypt, passphrase.as_ref())

@@ -14,20 +14,20 @@ pub struct Config {
     /// The arguments, each exactly as it is written.
     #[serde(default)]
     pub argument: Vec<String>,
-    /// How long the program may run before it is ended; an hour if it is not
+    /// How long the program may run before it is ended; a day if it is not
     /// given.
-    #[serde(default = "an_hour")]
+    #[serde(default = "a_day")]
     pub timeout: Duration,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { command: String::new(), argument: Vec::new(), timeout: an_hour() }
+        Self { command: String::new(), argument: Vec::new(), timeout: a_day() }
     }
 }
 
-fn an_hour() -> Duration {
-    Duration(std::time::Duration::from_hours(1))
+fn a_day() -> Duration {
+    Duration(std::time::Duration::from_hours(24))
 }
 
 impl Config {

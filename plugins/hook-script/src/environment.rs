@@ -17,11 +17,23 @@ pub(crate) fn variables(event: &Event) -> BTreeMap<String, String> {
         .filter_map(|(field, value)| Some((variable(field)?, shortened(value))))
         .collect();
     if all.keys().any(|it| it.starts_with("BARMAN_")) {
-        let retried = if crate::is_retried(event) { "1" } else { "0" };
-        all.entry("BARMAN_RETRY".to_owned()).or_insert_with(|| retried.to_owned());
+        let retried = crate::is_retried(event);
+        let text = if retried { "1" } else { "0" };
+        all.entry("BARMAN_RETRY".to_owned()).or_insert_with(|| text.to_owned());
+        if retried && let Some(hook) = all.get_mut("BARMAN_HOOK") {
+            *hook = retry_script(hook);
+        }
     }
     all.insert("HAYLOFT_EVENT".to_owned(), shortened(&event.name));
     all
+}
+
+/// Barman has two options for each event, whose names scripts are told.
+fn retry_script(hook: &str) -> String {
+    match hook.strip_suffix("_script") {
+        Some(event) if !event.ends_with("_retry") => format!("{event}_retry_script"),
+        _ => hook.to_owned(),
+    }
 }
 
 fn variable(field: &str) -> Option<String> {
@@ -64,6 +76,15 @@ mod tests {
             ("HAYLOFT_WAL", "000000010000000000000001"),
         ];
         assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn a_hook_that_is_called_again_is_barmans_retry_script() {
+        let event = Event::new("pre_archive").field("barman.hook", "archive_script");
+        assert_eq!(variables(&event)["BARMAN_HOOK"], "archive_script");
+        let retried = variables(&event.field("retry", "1"));
+        assert_eq!(retried["BARMAN_HOOK"], "archive_retry_script");
+        assert_eq!(retried["BARMAN_RETRY"], "1");
     }
 
     #[test]

@@ -21,6 +21,8 @@ use rustix::{
 
 use crate::tail::Tail;
 
+/// Where the host takes command lines and the output of programs from.
+const OUTPUT: &str = "output";
 /// How long a program may take to end itself when it is told to.
 const GRACE: Duration = Duration::from_secs(5);
 /// How often to look for the program's end where nothing tells of it.
@@ -86,6 +88,7 @@ impl Program<'_> {
     /// If it cannot be started.
     pub(crate) fn run(&self) -> Result<Finished> {
         let name = &self.arguments[0];
+        tracing::debug!(target: OUTPUT, "executing {:?}", self.arguments);
         let failed = |e: io::Error| Error::from(e).context(format!("cannot run {name}"));
         let (input_end, input) = io::pipe().map_err(failed)?;
         let (output, output_end) = io::pipe().map_err(failed)?;
@@ -149,7 +152,7 @@ impl<'a> Running<'a> {
             }
         };
         self.read()?;
-        self.tail.finish(|line| tracing::info!("{line}"));
+        self.tail.finish(|line| tracing::info!(target: OUTPUT, "{line}"));
         if timed_out {
             // Whatever of it took no notice of the first signal.
             let _ = rustix::process::kill_process_group(self.group, Signal::KILL);
@@ -195,7 +198,9 @@ impl<'a> Running<'a> {
             let Some(output) = &mut self.output else { break };
             match output.read(&mut buffer) {
                 Ok(0) => self.output = None,
-                Ok(n) => self.tail.push(&buffer[..n], |line| tracing::info!("{line}")),
+                Ok(n) => {
+                    self.tail.push(&buffer[..n], |line| tracing::info!(target: OUTPUT, "{line}"));
+                }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),

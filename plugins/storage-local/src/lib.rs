@@ -3,9 +3,12 @@
 //! An object's key is its path below the root. See the README for the
 //! settings and for what is guaranteed.
 
+mod ahead;
 mod config;
+mod delete;
 mod durable;
 mod list;
+mod lock;
 mod name;
 mod put;
 mod root;
@@ -14,15 +17,23 @@ mod staging;
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
+    os::fd::OwnedFd,
 };
 
 use hayloft_plugin_api::{
-    ByteRange, Error, ErrorKind, ObjectMeta, PutOptions, PutStream, Result, Storage, export_plugin,
+    ByteRange, Capabilities, Error, ErrorKind, Guarantee, Leftover, ObjectMeta, PutOptions,
+    PutStream, Result, Storage, Sweep, Undeleted, export_plugin,
 };
-use rustix::fs::{AtFlags, FileType, OFlags, Stat};
+use rustix::fs::{FileType, OFlags, Stat};
 
 pub use crate::config::{Config, Permissions};
-use crate::{durable::Durable, put::Put, root::Root, staging::Staging};
+use crate::{
+    ahead::Ahead,
+    durable::Durable,
+    put::{Condition, Put},
+    root::Root,
+    staging::Staging,
+};
 
 /// The storage `local`.
 #[derive(Debug)]
@@ -30,6 +41,7 @@ pub struct Local {
     root: Root,
     staging: Staging,
     durable: Durable,
+    ahead: Ahead,
 }
 
 impl Storage for Local {
@@ -41,6 +53,7 @@ impl Storage for Local {
             root: Root::new(config),
             staging: Staging::default(),
             durable: Durable::default(),
+            ahead: Ahead::default(),
         })
     }
 
@@ -49,8 +62,17 @@ impl Storage for Local {
         if options.create_only && self.root.find(&root, key)?.is_some() {
             return Err(put::taken(key));
         }
-        let staged = self.staging.create(root, &self.root)?;
-        Ok(Box::new(Put::new(staged, self.root.clone(), self.durable.clone(), key, options)))
+        let condition = if options.create_only { Condition::Absent } else { Condition::None };
+        self.begin(root, key, condition)
+    }
+
+    fn replace(&self, key: &str, etag: &str, _: PutOptions) -> Result<Box<dyn PutStream>> {
+        let root = self.root.open()?;
+        let now = self.root.find(&root, key)?.map(|stat| meta(key, &stat).etag);
+        if now.as_deref() != Some(etag) {
+            return Err(put::changed(key));
+        }
+        self.begin(root, key, Condition::Etag(etag.to_owned()))
     }
 
     fn get(&self, key: &str, range: ByteRange) -> Result<Box<dyn Read + Send>> {
@@ -82,23 +104,42 @@ impl Storage for Local {
     }
 
     fn list(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<ObjectMeta>> {
-        list::list(&self.root, prefix, after, limit)
+        list::list((&self.root, &self.ahead), prefix, after, limit)
     }
 
     fn delete(&self, key: &str) -> Result<()> {
+        let undeleted = delete::delete(&self.root, &[key])?;
+        undeleted.into_iter().next().map_or(Ok(()), |it| Err(it.error))
+    }
+
+    fn delete_many(&self, keys: &[&str]) -> Result<Vec<Undeleted>> {
+        delete::delete(&self.root, keys)
+    }
+
+    fn capabilities(&self) -> Result<Capabilities> {
+        let staged = self.staging.create(self.root.open()?, &self.root)?;
+        let replace = if lock::alone(&staged.directory).is_err() {
+            Guarantee::Missing
+        } else if put::keeps_times(&staged.file)? {
+            Guarantee::Atomic
+        } else {
+            // Two objects may get one etag.
+            Guarantee::Checked
+        };
+        Ok(Capabilities { create: Guarantee::Atomic, replace, ..Capabilities::default() })
+    }
+
+    fn sweep(&self, request: &Sweep) -> Result<Vec<Leftover>> {
         let root = self.root.open()?;
-        if self.root.find(&root, key)?.is_none() {
-            return Ok(());
-        }
-        let Some((parent, name)) = self.root.parent(&root, key)? else { return Ok(()) };
-        let removed = rustix::fs::unlinkat(&parent, &name, AtFlags::empty())
-            .or_else(|e| if root::is_absence(e) { Ok(()) } else { Err(e) })
-            // Else a crash could bring it back after what refers to it, or
-            // what was removed after it, is gone.
-            .and_then(|()| rustix::fs::fsync(&parent));
-        removed.map_err(|e| self.root.failed("delete", key, e.into()))?;
-        root::prune(&root, key);
-        Ok(())
+        let swept = staging::open_directory(&root).and_then(|it| staging::sweep(&it, request));
+        swept.map_err(|e| self.root.failed("sweep", name::STAGING, e.into()))
+    }
+}
+
+impl Local {
+    fn begin(&self, root: OwnedFd, key: &str, condition: Condition) -> Result<Box<dyn PutStream>> {
+        let staged = self.staging.create(root, &self.root)?;
+        Ok(Box::new(Put::new(staged, self.root.clone(), self.durable.clone(), key, condition)))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Listing in the order of the keys' bytes, a page at a time.
 //!
 //! A directory stands in that order as its name with a `/`, so that `a.b`
-//! comes before `a/b`. No more names are in memory than a page has, however
-//! many there are in a directory: what does not fit is found by reading the
-//! directory once more.
+//! comes before `a/b`. The names of a large directory are kept for the next
+//! page, but no more than [`ahead::MOST`]: what does not fit is found by
+//! reading the directory once more.
 
 use std::{collections::BinaryHeap, os::fd::OwnedFd};
 
@@ -14,6 +14,7 @@ use rustix::{
 };
 
 use crate::{
+    ahead::{self, Ahead, Names, Stamp},
     is_file, meta, name,
     root::{self, Root},
 };
@@ -22,10 +23,15 @@ use crate::{
 const SMALLEST_BATCH: usize = 256;
 
 /// See [`Storage::list`](hayloft_plugin_api::Storage::list).
-pub(crate) fn list(place: &Root, prefix: &str, after: &str, limit: u32) -> Result<Vec<ObjectMeta>> {
+pub(crate) fn list(
+    (place, ahead): (&Root, &Ahead),
+    prefix: &str,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<ObjectMeta>> {
     let root = place.open()?;
     let limit = usize::try_from(limit)?;
-    let mut page = Page { place, root, prefix, after, limit, found: Vec::new() };
+    let mut page = Page { place, ahead, root, prefix, after, limit, found: Vec::new() };
     // No key begins with a slash.
     if limit > 0 && !prefix.starts_with('/') {
         // Nothing outside the directory that the prefix names can match.
@@ -42,6 +48,7 @@ struct Named {
 
 struct Page<'a> {
     place: &'a Root,
+    ahead: &'a Ahead,
     root: OwnedFd,
     prefix: &'a str,
     after: &'a str,
@@ -56,8 +63,7 @@ impl Page<'_> {
         let batch = self.limit.max(SMALLEST_BATCH);
         let mut passed = String::new();
         loop {
-            let names = self.batch(directory, &passed, batch)?;
-            passed.clear();
+            let (names, more) = self.batch(directory, &passed, batch)?;
             for Named { key, object } in names {
                 match object {
                     Some(object) => self.found.push(object),
@@ -70,29 +76,73 @@ impl Page<'_> {
                 }
                 passed = key;
             }
-            if passed.is_empty() {
+            if !more {
                 return Ok(());
             }
         }
     }
 
-    /// Returns the first names after `passed` that can matter, in order.
-    fn batch(&self, directory: &str, passed: &str, most: usize) -> Result<Vec<Named>> {
+    /// Returns the first names after `passed` that can matter, in order, and
+    /// whether more may follow.
+    fn batch(&self, directory: &str, passed: &str, most: usize) -> Result<(Vec<Named>, bool)> {
         let failed = |e: Errno| self.place.failed("list", directory, e.into());
         let opened =
             match root::directory(&self.root, directory.strip_suffix('/').unwrap_or(directory)) {
                 Ok(opened) => opened,
-                Err(e) if root::is_absence(e) => return Ok(Vec::new()),
+                Err(e) if root::is_absence(e) => return Ok((Vec::new(), false)),
                 Err(e) => return Err(failed(e)),
             };
-        let mut first = BinaryHeap::new();
-        for entry in Dir::read_from(&opened).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
+        let (keys, more) = self.names(directory, passed, &opened, most).map_err(failed)?;
+        let named = keys.into_iter().map(|key| {
+            let object = look_at(&opened, &key[directory.len()..], &key).map_err(failed)?;
+            Ok(Named { key, object })
+        });
+        Ok((named.collect::<Result<_>>()?, more))
+    }
+
+    fn names(
+        &self,
+        directory: &str,
+        passed: &str,
+        opened: &OwnedFd,
+        most: usize,
+    ) -> Result<(Vec<String>, bool), Errno> {
+        let stamp = Stamp::of(opened)?;
+        let from = passed.max(self.after);
+        // The directory that the last page ended in comes first, and once.
+        let inside = if passed.is_empty() { self.after } else { "" };
+        let place = (directory, self.prefix);
+        if let Some(known) = self.ahead.get(place, stamp, (from, inside), most) {
+            return Ok(known);
+        }
+        let (mut keys, all) = self.read(directory, passed, opened, most.max(ahead::MOST))?;
+        if keys.len() <= most {
+            return Ok((keys, !all));
+        }
+        let first = keys[..most].to_vec();
+        keys.shrink_to_fit();
+        let place = (directory.to_owned(), self.prefix.to_owned());
+        self.ahead.keep(Names { place, stamp, from: from.to_owned(), keys, all });
+        Ok((first, true))
+    }
+
+    /// Reads a directory: the first names that can matter, and whether those
+    /// are all.
+    fn read(
+        &self,
+        directory: &str,
+        passed: &str,
+        opened: &OwnedFd,
+        most: usize,
+    ) -> Result<(Vec<String>, bool), Errno> {
+        let (mut first, mut all) = (BinaryHeap::new(), true);
+        for entry in Dir::read_from(opened)? {
+            let entry = entry?;
             let Some(name) = entry.file_name().to_str().ok().and_then(name::from_disk) else {
                 continue;
             };
             let mut key = format!("{directory}{name}");
-            match kind(&opened, &entry) {
+            match kind(opened, &entry) {
                 FileType::RegularFile => {}
                 FileType::Directory => key.push('/'),
                 _ => continue,
@@ -101,18 +151,11 @@ impl Page<'_> {
                 first.push(key);
                 if first.len() > most {
                     first.pop();
+                    all = false;
                 }
             }
         }
-        let start = directory.len();
-        first
-            .into_sorted_vec()
-            .into_iter()
-            .map(|key| {
-                let object = look_at(&opened, &key[start..], &key).map_err(failed)?;
-                Ok(Named { key, object })
-            })
-            .collect()
+        Ok((first.into_sorted_vec(), all))
     }
 
     fn may_matter(&self, key: &str) -> bool {

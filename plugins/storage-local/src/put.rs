@@ -1,11 +1,13 @@
 //! Writing an object.
 
 use std::{
+    fs::File,
     io::{self, Write},
     os::fd::{AsFd, OwnedFd},
+    time::{Duration, SystemTime},
 };
 
-use hayloft_plugin_api::{Error, ErrorKind, ObjectMeta, PutOptions, PutStream, Result};
+use hayloft_plugin_api::{Error, ErrorKind, ObjectMeta, PutStream, Result};
 use rustix::{
     fs::{AtFlags, RenameFlags},
     io::Errno,
@@ -13,7 +15,7 @@ use rustix::{
 
 use crate::{
     durable::Durable,
-    meta,
+    lock, meta,
     root::{self, Root},
     staging::Staged,
 };
@@ -30,7 +32,18 @@ pub(crate) struct Put {
     place: Root,
     durable: Durable,
     key: String,
-    create_only: bool,
+    condition: Condition,
+}
+
+/// What must be the case when the object appears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// Nothing in particular.
+    None,
+    /// There is no object of that name.
+    Absent,
+    /// There is one, with this etag.
+    Etag(String),
 }
 
 impl Put {
@@ -39,10 +52,9 @@ impl Put {
         place: Root,
         durable: Durable,
         key: &str,
-        options: PutOptions,
+        condition: Condition,
     ) -> Self {
-        let create_only = options.create_only;
-        Self { staged: Some(staged), place, durable, key: key.to_owned(), create_only }
+        Self { staged: Some(staged), place, durable, key: key.to_owned(), condition }
     }
 
     fn failed(&self, error: impl Into<io::Error>) -> Error {
@@ -55,13 +67,17 @@ impl Put {
 
     /// Gives the file its name, durably.
     fn publish(&self, staged: &mut Staged) -> Result<ObjectMeta> {
+        stamp(&staged.file).map_err(|e| self.failed(e))?;
         staged.file.sync_all().map_err(|e| self.failed(e))?;
         let stat = rustix::fs::fstat(&staged.file).map_err(|e| self.failed(e))?;
         let mut tries = 0;
         let parent = loop {
             match self.try_rename(staged) {
-                Ok(parent) => break parent,
-                Err(Errno::EXIST) if self.create_only => return Err(taken(&self.key)),
+                Ok(Some(parent)) => break parent,
+                Ok(None) => return Err(changed(&self.key)),
+                Err(Errno::EXIST) if self.condition == Condition::Absent => {
+                    return Err(taken(&self.key));
+                }
                 Err(Errno::NOENT) if tries < TRIES => tries += 1,
                 Err(e) => return Err(self.explained(e)),
             }
@@ -71,14 +87,30 @@ impl Put {
         Ok(meta(&self.key, &stat))
     }
 
-    fn try_rename(&self, staged: &Staged) -> Result<OwnedFd, Errno> {
+    /// Renames the file; `None` if the object is not as it must be.
+    fn try_rename(&self, staged: &Staged) -> Result<Option<OwnedFd>, Errno> {
+        if let Condition::Etag(etag) = &self.condition {
+            return self.try_replace(staged, etag);
+        }
         let (parent, name) = self.place.make_parent(&staged.root, &self.key, &self.durable)?;
-        if self.create_only {
+        let _lock = lock::together(&staged.directory);
+        if self.condition == Condition::Absent {
             rename_new(staged, &parent, &name)?;
         } else {
             rustix::fs::renameat(&staged.directory, &staged.name, &parent, &name)?;
         }
-        Ok(parent)
+        Ok(Some(parent))
+    }
+
+    fn try_replace(&self, staged: &Staged, etag: &str) -> Result<Option<OwnedFd>, Errno> {
+        let _lock = lock::alone(&staged.directory)?;
+        let found = root::look(&staged.root, &self.key)?;
+        let Some((parent, name, stat)) = found else { return Ok(None) };
+        if meta(&self.key, &stat).etag != etag {
+            return Ok(None);
+        }
+        rustix::fs::renameat(&staged.directory, &staged.name, &parent, &name)?;
+        Ok(Some(parent))
     }
 
     fn explained(&self, error: Errno) -> Error {
@@ -100,6 +132,26 @@ impl Put {
 /// The error for a key that is to be created but is there.
 pub(crate) fn taken(key: &str) -> Error {
     Error::new(ErrorKind::ALREADY_EXISTS, format!("there is an object {key} already"))
+}
+
+/// The error for an object that is not what it was.
+pub(crate) fn changed(key: &str) -> Error {
+    Error::new(ErrorKind::CHANGED, format!("somebody else has replaced or removed object {key}"))
+}
+
+/// Gives the file a time that none had before it: the system's own, which
+/// stands still for some milliseconds, would let two objects have one etag
+/// when the second gets the inode of the first.
+pub(crate) fn stamp(file: &File) -> io::Result<()> {
+    file.set_modified(SystemTime::now())
+}
+
+/// Tells whether the file system keeps times as exactly as [`stamp`] gives
+/// them. Some know seconds only.
+pub(crate) fn keeps_times(file: &File) -> io::Result<bool> {
+    let odd = SystemTime::UNIX_EPOCH + Duration::new(1_000_000_007, 123_456_789);
+    file.set_modified(odd)?;
+    Ok(file.metadata()?.modified()? == odd)
 }
 
 /// Moves the file to a name that must not be taken.

@@ -72,12 +72,8 @@ impl Root {
 
     /// Finds an object's file; `None` if there is none.
     pub(crate) fn find(&self, root: &OwnedFd, key: &str) -> Result<Option<Stat>> {
-        let Some((parent, name)) = self.parent(root, key)? else { return Ok(None) };
-        match rustix::fs::statat(&parent, &name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some(stat).filter(is_file)),
-            Err(e) if is_absence(e) => Ok(None),
-            Err(e) => Err(self.failed("look at", key, e.into())),
-        }
+        let found = look(root, key).map_err(|e| self.failed("look at", key, e.into()))?;
+        Ok(found.map(|(.., stat)| stat))
     }
 
     /// Opens the directory that an object is in, and returns the object's
@@ -118,6 +114,22 @@ impl Root {
             directory = child;
         }
         Ok((directory, name::on_disk(name).into_owned()))
+    }
+}
+
+/// Finds an object's file with its directory and its name there; `None` if
+/// there is none.
+pub(crate) fn look(root: &OwnedFd, key: &str) -> Result<Option<(OwnedFd, String, Stat)>, Errno> {
+    let absent = |e: Errno| if is_absence(e) { Ok(None) } else { Err(e) };
+    let (above, name) = split(key);
+    let parent = match directory(root, above) {
+        Ok(parent) => parent,
+        Err(e) => return absent(e),
+    };
+    let name = name::on_disk(name).into_owned();
+    match rustix::fs::statat(&parent, &name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(is_file(&stat).then_some((parent, name, stat))),
+        Err(e) => absent(e),
     }
 }
 

@@ -4,6 +4,7 @@
 //! crash left behind, and is removed by the next process that puts something.
 
 use std::{
+    ffi::CStr,
     fs::File,
     io,
     os::fd::OwnedFd,
@@ -12,15 +13,19 @@ use std::{
         Once,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use hayloft_plugin_api::{Error, Result};
+use hayloft_plugin_api::{Error, Leftover, Result, Sweep};
 use rustix::{
     fs::{AtFlags, Dir, FlockOperation, Mode, OFlags},
     io::Errno,
 };
 
-use crate::{name::STAGING, root::Root};
+use crate::{lock, meta, name::STAGING, root::Root};
+
+/// What is in the directory besides files that are being written.
+const LOCK: &[u8] = lock::NAME.as_bytes();
 
 /// Begins files that are being written.
 #[derive(Debug)]
@@ -54,7 +59,7 @@ impl Staging {
                 .context(format!("cannot create a file in {}", path.display()))
         };
         let directory = open_directory(&root).map_err(failed)?;
-        self.swept.call_once(|| sweep(&directory));
+        self.swept.call_once(|| sweep_quietly(&directory));
         loop {
             let (name, file) =
                 create_file(&directory, place.config().mode.of_files()).map_err(failed)?;
@@ -99,7 +104,8 @@ impl Drop for Staged {
     }
 }
 
-fn open_directory(root: &OwnedFd) -> Result<OwnedFd, Errno> {
+/// Opens the directory; creates it if it is not there.
+pub(crate) fn open_directory(root: &OwnedFd) -> Result<OwnedFd, Errno> {
     match rustix::fs::mkdirat(root, STAGING, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(e) => return Err(e),
@@ -128,26 +134,63 @@ fn create_file(directory: &OwnedFd, mode: Mode) -> Result<(String, OwnedFd), Err
 
 /// Removes what crashed processes left behind. What cannot be removed is left
 /// to the next one.
-fn sweep(directory: &OwnedFd) {
-    let entries = match Dir::read_from(directory) {
-        Ok(entries) => entries,
-        Err(error) => return tracing::warn!("cannot look for leftovers in {STAGING}: {error}"),
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        if matches!(name.to_bytes(), b"." | b"..") {
+fn sweep_quietly(directory: &OwnedFd) {
+    match sweep(directory, &Sweep::default()) {
+        Ok(left) => {
+            for it in left {
+                tracing::info!("removed the leftover {}", it.name);
+            }
+        }
+        Err(error) => tracing::warn!("cannot remove all leftovers in {STAGING}: {error}"),
+    }
+}
+
+/// Removes files that nobody writes any more, and returns them.
+///
+/// # Errors
+///
+/// The first that kept one from being looked at or removed; the others are
+/// removed all the same.
+pub(crate) fn sweep(directory: &OwnedFd, request: &Sweep) -> Result<Vec<Leftover>, Errno> {
+    let (mut found, mut failed) = (Vec::new(), None);
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        if matches!(entry.file_name().to_bytes(), b"." | b".." | LOCK) {
             continue;
         }
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let Ok(file) = rustix::fs::openat(directory, name, flags, Mode::empty()) else { continue };
-        if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            continue;
-        }
-        match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
+        match sweep_one(directory, entry.file_name(), request) {
+            Ok(leftover) => found.extend(leftover),
             // Its owner was just quick enough.
             Err(Errno::NOENT) => {}
-            Ok(()) => tracing::info!("removed the leftover {STAGING}/{}", name.to_string_lossy()),
-            Err(e) => tracing::warn!("{STAGING}/{}: {e}", name.to_string_lossy()),
+            Err(error) => failed = failed.or(Some(error)),
         }
     }
+    failed.map_or(Ok(found), Err)
+}
+
+fn sweep_one(directory: &OwnedFd, name: &CStr, request: &Sweep) -> Result<Option<Leftover>, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(directory, name, flags, Mode::empty())?;
+    let stat = rustix::fs::fstat(&file)?;
+    let begun = meta("", &stat).modified_ns;
+    if !is_older(begun, request.older_than_s) {
+        return Ok(None);
+    }
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        // Somebody is at it.
+        Err(Errno::WOULDBLOCK) => return Ok(None),
+        other => other?,
+    }
+    if !request.dry_run {
+        rustix::fs::unlinkat(directory, name, AtFlags::empty())?;
+    }
+    let name = format!("{STAGING}/{}", name.to_string_lossy());
+    let size = u64::try_from(stat.st_size).ok();
+    Ok(Some(Leftover { name, begun_ns: begun, size }))
+}
+
+fn is_older(begun_ns: i64, seconds: u64) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let begun = Duration::from_nanos(u64::try_from(begun_ns).unwrap_or(0));
+    seconds == 0 || now.saturating_sub(begun) >= Duration::from_secs(seconds)
 }

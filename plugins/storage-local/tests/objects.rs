@@ -7,15 +7,16 @@ use std::{
     io::Read,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::{Duration, SystemTime},
 };
 
-use hayloft_plugin_api::{ByteRange, ErrorKind, PutOptions, Result, Storage};
+use hayloft_plugin_api::{ByteRange, ErrorKind, Guarantee, PutOptions, Result, Storage, Sweep};
 use hayloft_storage_local::{Config, Local, Permissions};
 use proptest::prelude::*;
 
@@ -54,7 +55,8 @@ fn files(root: &Path) -> Vec<PathBuf> {
         if entry.file_type().unwrap().is_dir() {
             found.extend(files(&entry.path()));
         }
-        if entry.file_name() != ".hayloft-staging" {
+        let is_lock = root.ends_with(".hayloft-staging") && entry.file_name() == "lock";
+        if entry.file_name() != ".hayloft-staging" && !is_lock {
             found.push(entry.path());
         }
     }
@@ -350,6 +352,81 @@ fn a_process_that_crashes_while_it_writes() {
     std::process::abort();
 }
 
+#[test]
+fn what_a_sweep_may_take_depends_on_its_age_and_its_owner() {
+    let root = tempfile::tempdir().unwrap();
+    let storage = local(root.path());
+    let mut living = storage.put("living", NEW).unwrap();
+    living.write(b"x").unwrap();
+    let left = root.path().join(".hayloft-staging/1-0");
+    fs::write(&left, "half").unwrap();
+    let names = |older_than_s, dry_run| {
+        let swept = storage.sweep(&Sweep { older_than_s, dry_run }).unwrap();
+        swept.into_iter().map(|it| (it.name, it.size)).collect::<Vec<_>>()
+    };
+    let found = [(".hayloft-staging/1-0".to_owned(), Some(4))];
+    assert_eq!(names(3600, false), []);
+    assert_eq!(names(0, true), found);
+    let yesterday = SystemTime::now() - Duration::from_hours(24);
+    fs::File::options().write(true).open(&left).unwrap().set_modified(yesterday).unwrap();
+    assert_eq!(names(3600, false), found);
+    assert_eq!(names(0, false), []);
+    living.commit().unwrap();
+    assert_eq!(keys(&storage), ["living"]);
+}
+
+#[test]
+fn processes_that_count_together_lose_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let storage = local(root.path());
+    put(&storage, "a/counter", b"0", NEW).unwrap();
+    let children: Vec<_> = (0..4)
+        .map(|_| {
+            Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "a_process_that_counts"])
+                .env(ROOT_OF_CHILD, root.path())
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(get(&storage, "a/counter", ByteRange::ALL).unwrap(), b"100");
+    assert_eq!(files(root.path()), ["a", "a/counter"].map(|it| root.path().join(it)));
+}
+
+/// Adds 25 as a part of the test above, and does nothing otherwise.
+#[test]
+fn a_process_that_counts() {
+    let Some(root) = std::env::var_os(ROOT_OF_CHILD) else { return };
+    let storage = local(Path::new(&root));
+    let mut added = 0;
+    while added < 25 {
+        let before = storage.stat("a/counter").unwrap().unwrap();
+        let number = get(&storage, "a/counter", ByteRange::ALL).unwrap();
+        let next = String::from_utf8(number).unwrap().parse::<u32>().unwrap() + 1;
+        let replaced = storage.replace("a/counter", &before.etag, PutOptions::default());
+        let replaced = replaced.and_then(|mut put| {
+            put.write(next.to_string().as_bytes())?;
+            put.commit()
+        });
+        match replaced {
+            Ok(_) => added += 1,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::CHANGED, "{error}"),
+        }
+    }
+}
+
+#[test]
+fn it_is_known_what_the_file_system_can_do() {
+    let root = tempfile::tempdir().unwrap();
+    let known = local(root.path()).capabilities().unwrap();
+    assert_eq!((known.create, known.replace), (Guarantee::Atomic, Guarantee::Atomic));
+    assert_eq!(files(root.path()), [] as [PathBuf; 0]);
+}
+
 /// Runs the test below with a limit for files, which every user may set, and
 /// on a small file system in a name space of its own, which only root may
 /// everywhere.
@@ -476,4 +553,44 @@ fn a_large_directory_is_listed_in_pages_without_gaps() {
         assert_eq!(found, expected);
     }
     assert!(storage.list("", "", 0).unwrap().is_empty());
+}
+
+#[test]
+fn pages_of_a_large_directory_show_what_came_and_went_between_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let storage = local(directory.path());
+    for at in 0..700 {
+        let file = directory.path().join(format!("d/{at:04}"));
+        // Every hundredth is a directory of its own.
+        let file = if at % 100 == 0 { file.join("inner") } else { file };
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, "x").unwrap();
+    }
+    // As if nothing had changed for long: names may be remembered.
+    let old = SystemTime::now() - Duration::from_hours(1);
+    let settle = || fs::File::open(directory.path().join("d")).unwrap().set_modified(old).unwrap();
+    settle();
+    let page = |after: &str, limit| -> Vec<String> {
+        storage.list("d/", after, limit).unwrap().into_iter().map(|it| it.key).collect()
+    };
+    let all = page("", 1000);
+    assert_eq!(all.len(), 700);
+    for limit in [1, 99, 101, 256, 699] {
+        let mut found = Vec::new();
+        while found.len() < 700 {
+            let after: String = found.last().cloned().unwrap_or_default();
+            let next = page(&after, limit);
+            assert!(!next.is_empty(), "{limit}: nothing comes after {after}");
+            found.extend(next);
+        }
+        assert_eq!(found, all, "{limit}");
+    }
+    assert_eq!(page("d/0100/inner", 2), ["d/0101", "d/0102"]);
+    fs::write(directory.path().join("d/0101-new"), "x").unwrap();
+    fs::remove_file(directory.path().join("d/0102")).unwrap();
+    assert_eq!(page("d/0101", 2), ["d/0101-new", "d/0103"]);
+    settle();
+    assert_eq!(page("d/0103", 1), ["d/0104"]);
+    fs::remove_file(directory.path().join("d/0105")).unwrap();
+    assert_eq!(page("d/0104", 1), ["d/0106"]);
 }

@@ -2,6 +2,7 @@
 //! is safe, and what is waiting for its archive to be staged.
 
 use std::{
+    fmt,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -100,11 +101,9 @@ impl Memory {
     /// but somebody should know.
     pub(super) fn load(&self, in_memory: bool, warnings: &mut Vec<String>) -> Result<Known> {
         let Some(state) = open_state(&self.base, warnings)? else {
-            return if self.base.exists() {
-                Ok(Known::nothing())
-            } else {
-                self.load_digests(warnings)
-            };
+            // A state of ours that is damaged is newer than Cedar Backup's.
+            let ours = self.base.exists();
+            return Ok(if ours { Known::nothing() } else { self.load_digests(warnings) });
         };
         let StateHeader { id, full, .. } = state.header().clone();
         let base = Base::of_state(state, in_memory)
@@ -112,27 +111,27 @@ impl Memory {
         Ok(Known { base, archive: Some((id, full)) })
     }
 
-    /// Reads what Cedar Backup left, on the first run after it.
-    fn load_digests(&self, warnings: &mut Vec<String>) -> Result<Known> {
+    /// Reads what Cedar Backup left, on the first run after it. What cannot be
+    /// read is as good as nothing, but somebody should know.
+    fn load_digests(&self, warnings: &mut Vec<String>) -> Known {
         let path = &self.digests;
+        let unusable = |why: &dyn fmt::Display| {
+            let path = shown(path.as_os_str().as_encoded_bytes());
+            format!("{path} cannot be used, so everything is collected: {why}")
+        };
         let data = match fs::metadata(path) {
+            Ok(it) if !it.is_file() => Err(io::Error::other("it is no regular file")),
             Ok(it) if it.len() > LARGEST_DIGESTS => Err(io::ErrorKind::FileTooLarge.into()),
             Ok(_) => fs::read(path),
             Err(e) => Err(e),
         };
-        match data {
-            Ok(data) => match read_cedar_digest(&data) {
-                Ok(digests) => Ok(Known { base: Base::Cedar(digests), archive: None }),
-                Err(e) => {
-                    let path = path.display();
-                    warnings
-                        .push(format!("{path} cannot be used, so everything is collected: {e}"));
-                    Ok(Known::nothing())
-                }
-            },
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Known::nothing()),
-            Err(e) => Err(error(e, "cannot read", path)),
+        match data.map(|it| read_cedar_digest(&it)) {
+            Ok(Ok(digests)) => return Known { base: Base::Cedar(digests), archive: None },
+            Ok(Err(e)) => warnings.push(unusable(&e)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => warnings.push(unusable(&e)),
         }
+        Known::nothing()
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use hayloft_plugin_api::Outcome;
+use hayloft_plugin_api::{Outcome, text::size};
 
-use crate::{pack::Report, sizes::size};
+use crate::pack::Report;
 
 /// The sum of all archives.
 #[derive(Debug, Default)]
@@ -20,6 +20,8 @@ pub(super) struct Summary {
     grew: u64,
     sockets: u64,
     warnings: Vec<String>,
+    /// Whether a file is not in its archive, or not whole.
+    incomplete: bool,
 }
 
 /// An archive that was made, or an item that has nothing to archive.
@@ -65,6 +67,7 @@ impl Summary {
         self.grew += counts.grew;
         self.sockets += counts.sockets;
         let more = counts.warnings - report.warnings.len() as u64;
+        self.incomplete |= counts.warnings > 0;
         self.warnings.extend(warnings);
         self.warnings.extend(report.warnings);
         if more > 0 {
@@ -98,6 +101,7 @@ impl Summary {
             .value("grew", self.grew)
             .value("sockets", self.sockets);
         outcome.warnings = self.warnings;
+        outcome.incomplete = self.incomplete;
         outcome
     }
 }

@@ -6,14 +6,11 @@ use std::{
 };
 
 use hayloft_plugin_api::{
-    Arguments, Error, ErrorKind, Host, OutputOptions, Progress, Request, Result,
+    Arguments, Error, ErrorKind, Host, OutputOptions, Progress, Request, Result, text::size,
 };
 
 use super::arguments::{self, usage};
-use crate::{
-    sizes::size,
-    sources::{Catalogue, Copy, decoded},
-};
+use crate::sources::{Catalogue, Copy, decoded};
 
 /// Fetches the file that `--dump` names.
 pub(super) fn fetch(host: &Host, request: &Request, arguments: &Arguments) -> Result<u8> {

@@ -2,14 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hayloft_plugin_api::{Arguments, Error, ErrorKind, Result};
+use hayloft_plugin_api::{Arguments, Error, ErrorKind, Result, text::size};
 use serde_json::json;
 
 use super::table::table;
-use crate::{
-    sizes::size,
-    sources::{Catalogue, Copy, Day, FileKind},
-};
+use crate::sources::{Catalogue, Copy, Day, FileKind};
 
 /// What a machine has on a day.
 #[derive(Default)]

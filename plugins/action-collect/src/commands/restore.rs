@@ -6,7 +6,7 @@ use std::{
 };
 
 use hayloft_plugin_api::{
-    Argument, Arguments, Command, CommandSpec, Error, ErrorKind, Host, Request, Result,
+    Argument, Arguments, Command, CommandSpec, Error, ErrorKind, Host, Request, Result, text::size,
 };
 use serde_json::json;
 
@@ -21,7 +21,6 @@ use crate::{
     days::{Archives, DayState},
     restore::{Conflict, ExtractError, Extracted, Extraction, Plan, extract, outermost, plan},
     shown::{absolute, shown},
-    sizes::size,
     sources::{Catalogue, Day},
 };
 

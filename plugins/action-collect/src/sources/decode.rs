@@ -22,7 +22,10 @@ pub(crate) fn plain(host: &Host, name: &str, stream: Stream) -> Result<Stream> {
     if is_archive {
         return Ok(stream);
     }
-    Err(Error::new(ErrorKind::CORRUPT, format!("{name} is no archive")))
+    Err(Error::new(ErrorKind::CORRUPT, format!("{name} is no archive")).hint(
+        "if it was split and then encrypted, put it together first: `hayloft decrypt --into DIR DAY`, \
+         then `hayloft join DIR`",
+    ))
 }
 
 /// Takes off what the name says was put around a file; returns the name that

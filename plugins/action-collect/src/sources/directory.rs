@@ -28,7 +28,11 @@ pub(super) fn staged(path: &Path, source: usize) -> Result<Vec<Copy>> {
         for (month, path) in directories(&path)? {
             for (day, path) in directories(&path)? {
                 let Some(day) = Day::parse(&format!("{year}/{month}/{day}")) else { continue };
+                let unfinished = unfinished(&path)?;
                 for (peer, path) in directories(&path)? {
+                    if peer.starts_with(TEMPORARY) || unfinished.contains(&peer) {
+                        continue;
+                    }
                     for (name, file) in files(&path)? {
                         copies.extend(copy((day, &peer), name, file, source));
                     }
@@ -37,6 +41,21 @@ pub(super) fn staged(path: &Path, source: usize) -> Result<Vec<Copy>> {
         }
     }
     Ok(copies)
+}
+
+/// How the names of what is being staged begin.
+const TEMPORARY: &str = ".hayloft-";
+/// How the names of files begin that name a peer whose directory is being
+/// filled, or was when a run was killed.
+const CLAIM: &str = ".hayloft-claim-";
+
+/// Returns the peers of a day whose directories are not whole.
+fn unfinished(day: &Path) -> Result<Vec<String>> {
+    let claims = entries(day, fs::FileType::is_file)?.into_iter();
+    let claims = claims.filter(|(name, _)| name.starts_with(CLAIM));
+    // One that is gone meanwhile says that its directory is whole.
+    let read = |(_, path): (String, PathBuf)| fs::read_to_string(path).ok();
+    Ok(claims.filter_map(read).map(|it| it.trim_end_matches('\n').to_owned()).collect())
 }
 
 fn copy((day, peer): (Day, &str), name: String, file: PathBuf, source: usize) -> Option<Copy> {
@@ -77,4 +96,23 @@ fn entries(path: &Path, wanted: fn(&fs::FileType) -> bool) -> Result<Vec<(String
         }
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_still_being_staged_is_no_backup() {
+        let scratch = tempfile::tempdir().unwrap();
+        let day = scratch.path().join("2026/11/17");
+        for peer in ["good", "half", ".hayloft-stage-0"] {
+            fs::create_dir_all(day.join(peer)).unwrap();
+            fs::write(day.join(peer).join("a.tar"), "x").unwrap();
+        }
+        fs::write(day.join(".hayloft-claim-0"), "half\n").unwrap();
+        let peers: Vec<_> =
+            staged(scratch.path(), 0).unwrap().into_iter().map(|it| it.peer).collect();
+        assert_eq!(peers, ["good"]);
+    }
 }

@@ -30,9 +30,10 @@ pub fn read_cedar_digest(data: &[u8]) -> Result<HashMap<Vec<u8>, [u8; 20]>, Ceda
 struct Parser<'a> {
     data: &'a [u8],
     position: usize,
-    memo: HashMap<u64, Vec<u8>>,
-    /// A key, or a key and its value.
-    pending: Vec<Vec<u8>>,
+    /// What was remembered under a number, as it stands in the data.
+    memo: HashMap<u64, &'a [u8]>,
+    /// A key, or a key and its value, as they stand in the data.
+    pending: Vec<&'a [u8]>,
 }
 
 impl<'a> Parser<'a> {
@@ -73,24 +74,24 @@ impl<'a> Parser<'a> {
     fn instruction(&mut self, found: &mut HashMap<Vec<u8>, [u8; 20]>) -> Option<bool> {
         match self.byte()? {
             b'V' => {
-                let text = unescape(self.line()?)?;
+                let text = self.line()?;
                 self.push(text)?;
             }
             b'p' => {
                 let number = self.number()?;
                 // The first one is the dictionary itself.
                 if let Some(text) = self.pending.last() {
-                    self.memo.insert(number, text.clone());
+                    self.memo.insert(number, text);
                 }
             }
             b'g' => {
                 let number = self.number()?;
-                let text = self.memo.get(&number)?.clone();
+                let text = self.memo.get(&number).copied()?;
                 self.push(text)?;
             }
             b's' => {
                 let (value, key) = (self.pending.pop()?, self.pending.pop()?);
-                found.insert(key, sha1(&value)?);
+                found.insert(unescape(key)?, sha1(value)?);
             }
             b'.' => return self.pending.is_empty().then_some(true),
             _ => return None,
@@ -98,7 +99,7 @@ impl<'a> Parser<'a> {
         Some(false)
     }
 
-    fn push(&mut self, text: Vec<u8>) -> Option<()> {
+    fn push(&mut self, text: &'a [u8]) -> Option<()> {
         self.pending.push(text);
         (self.pending.len() <= 2).then_some(())
     }
@@ -184,7 +185,15 @@ mod tests {
             (b"(dp0\ncos\nsystem\n", 5),
             (b"(dp0\nV/a\nVshort\ns.", 16),
             (b"(dp0\nV/a\nV/b\nV/c\n", 13),
-            (b"(dp0\nV\\u12\n", 5),
+            (b"(dp0\nV\\u12\nVe2ac62c6ae7e52781e5f48486ee98f83e224ab25\ns.", 53),
+            (b"(dp0\nV\\ud800\nVe2ac62c6ae7e52781e5f48486ee98f83e224ab25\ns.", 55),
+            (b"(dp0\nV/a\nVE2AC62C6AE7E52781E5F48486EE98F83E224AB2+\ns.", 51),
+            (b"(dp0\nV/a\np18446744073709551616\n", 9),
+            (b"(dp0\nV/a\np1\nI1\ns.", 12),
+            (b"(dp0\nV/a\n(lp1\ns.", 9),
+            (b"(dp0\nc__builtin__\neval\np1\n(V1\ntp2\nRp3\n.", 5),
+            (b"(dp0\n(iposix\nsystem\n.", 5),
+            (b"(dp0\n\x8c\x02/a\n.", 5),
             (b"(dp0\ng7\n", 5),
             (b"(dp0\n.x", 6),
             (b"\x80\x04}.", 1),
@@ -195,6 +204,76 @@ mod tests {
         }
     }
 
+    #[test]
+    fn real_ones_are_read() {
+        let odd = read_cedar_digest(include_bytes!("../../tests/fixtures/odd-names.sha")).unwrap();
+        let names: &[&[u8]] = &[
+            b"plain",
+            "caf\u{e9}".as_bytes(),
+            "\u{20ac}uro".as_bytes(),
+            "😀 smile".as_bytes(),
+            b"new\nline",
+            b"tab\there",
+            b"cr\rhere",
+            b"sub\x1achar",
+            b"lat\xe9.txt",
+            b"\xff\xfe",
+            b"mix \xc3\xa9\xe9",
+            b"end ",
+            b"quote'\"",
+            b"esc\x1b[31m",
+            b"\x7f",
+            b"\xc2\x85nel",
+            "\u{2028}ls".as_bytes(),
+            b"V",
+            b"p1",
+            b"(dp0",
+            b"\xed\xa0\x80",
+            b"empty",
+            b"sub/deep/same1",
+            b"sub/deep/same2",
+        ];
+        assert_eq!(odd.len(), names.len());
+        for name in names {
+            let path = [b"/srv/cedar/odd/", *name].concat();
+            assert!(odd.contains_key(&path), "{}", String::from_utf8_lossy(name));
+        }
+        assert_eq!(odd[b"/srv/cedar/odd/empty".as_slice()][..2], [0xda, 0x39]);
+
+        let many =
+            read_cedar_digest(include_bytes!("../../tests/fixtures/many-files.sha")).unwrap();
+        assert_eq!(many.len(), 1500);
+        let path = b"/srv/cedar/many/49/file-01499.dat".as_slice();
+        assert_eq!(many[path], sha1_of(b"1499"));
+    }
+
+    fn sha1_of(content: &[u8]) -> [u8; 20] {
+        use sha1::Digest as _;
+        sha1::Sha1::digest(content).into()
+    }
+
+    /// Writes a path as Python does: bytes that are not UTF-8 become lone
+    /// surrogates; Latin-1 stays as it is but for what would end the line.
+    fn escaped(path: &[u8]) -> Vec<u8> {
+        let mut text = Vec::new();
+        for chunk in path.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                match (c, u32::from(c)) {
+                    ('\0' | '\n' | '\r' | '\x1a' | '\\', it) => {
+                        text.extend(format!("\\u{it:04x}").bytes());
+                    }
+                    (_, it) if it < 256 => text.push(it.to_le_bytes()[0]),
+                    (_, it) if it < 0x10000 => text.extend(format!("\\u{it:04x}").bytes()),
+                    (_, it) => text.extend(format!("\\U{it:08x}").bytes()),
+                }
+            }
+            for byte in chunk.invalid() {
+                text.extend(format!("\\udc{byte:02x}").bytes());
+            }
+        }
+        text
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_a_digest_or_not(data in vec(any::<u8>(), 0..200)) {
@@ -203,18 +282,31 @@ mod tests {
         }
 
         #[test]
-        fn a_path_of_any_bytes_survives(path in "[^\n\\\\\u{0}]{1,30}") {
-            // As Python writes it: Latin-1 as it is, everything else escaped.
-            let mut text = b"(dp0\nV".to_vec();
-            for c in path.chars() {
-                match u32::from(c) {
-                    it if it < 256 => text.push(it.to_le_bytes()[0]),
-                    it if it < 0x10000 => text.extend(format!("\\u{it:04x}").bytes()),
-                    it => text.extend(format!("\\U{it:08x}").bytes()),
-                }
+        fn any_cut_or_changed_byte_of_a_real_one_does_no_harm(at in 0..1835usize, byte: u8) {
+            let real = include_bytes!("../../tests/fixtures/odd-names.sha");
+            let cut = read_cedar_digest(&real[..at.min(real.len() - 1)]);
+            prop_assert!(cut.is_err());
+            let mut changed = real.to_vec();
+            let at = at.min(real.len() - 1);
+            changed[at] = byte;
+            let _ = read_cedar_digest(&changed);
+        }
+
+        #[test]
+        fn paths_of_any_bytes_survive(
+            files in proptest::collection::hash_map(vec(any::<u8>(), 1..30), any::<[u8; 20]>(), 0..8),
+            memo: bool,
+        ) {
+            let mut text = b"(dp0\n".to_vec();
+            for (n, (path, sha1)) in files.iter().enumerate() {
+                let put = |it: usize| if memo { format!("p{it}\n") } else { String::new() };
+                let hex = sha1.iter().map(|it| format!("{it:02x}")).collect::<Vec<_>>().concat();
+                text.push(b'V');
+                text.extend(escaped(path));
+                text.extend(format!("\n{}V{hex}\n{}s", put(2 * n + 1), put(2 * n + 2)).bytes());
             }
-            text.extend(format!("\nV{A}\ns.").bytes());
-            prop_assert!(read_cedar_digest(&text).unwrap().contains_key(path.as_bytes()));
+            text.push(b'.');
+            prop_assert_eq!(read_cedar_digest(&text).unwrap(), files);
         }
     }
 }

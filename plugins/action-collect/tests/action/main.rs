@@ -7,3 +7,4 @@ mod collecting;
 mod increments;
 mod legacy;
 mod restoring;
+mod switched;

@@ -1,0 +1,14 @@
+//! The contract between host and plugins.
+
+#[test]
+fn the_plugin_keeps_to_the_contract() {
+    hayloft_plugin_api::conformance::suite!()
+        .set("size_limit", "100 MB")
+        .set("split_size", "50 MB")
+        .skip(
+            "an unknown element is found where it is",
+            "in the sections of Cedar Backup the host looks for them",
+        )
+        .run()
+        .assert_passed();
+}
