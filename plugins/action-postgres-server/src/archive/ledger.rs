@@ -1,0 +1,118 @@
+//! What was stored before PostgreSQL asked for it.
+//!
+//! For each file a note in the spool: the hash of its content, and where it
+//! is. A note is believed only if the file still has that content and every
+//! storage still has that object.
+
+use hayloft_plugin_api::Result;
+use hayloft_postgres::wal::FileName;
+use serde::{Deserialize, Serialize};
+
+use super::{Archive, Receipt, source::Source, spool::Spool};
+
+/// The directory in the spool.
+const DIRECTORY: &str = "ahead";
+
+/// A note.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Note {
+    /// BLAKE3 of the content, in hexadecimal digits.
+    content: String,
+    copies: Vec<Copy>,
+}
+
+/// An object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Copy {
+    storage: String,
+    key: String,
+    size: u64,
+    etag: String,
+}
+
+/// All notes of one server.
+#[derive(Debug, Clone)]
+pub(crate) struct Ledger {
+    spool: Spool,
+}
+
+impl Ledger {
+    /// Opens it; `None` if that is impossible.
+    pub(crate) fn open(spool: &Spool) -> Option<Self> {
+        let spool = spool.below(DIRECTORY).ok()?;
+        Some(Self { spool })
+    }
+
+    /// Notes that a file is durable in every storage.
+    pub(crate) fn note(&self, name: FileName, receipt: &Receipt) {
+        let Some(content) = receipt.content.clone() else { return };
+        let copies = receipt.copies.iter().map(|it| Copy {
+            storage: it.storage.clone(),
+            key: it.object.key.clone(),
+            size: it.object.size,
+            etag: it.object.etag.clone(),
+        });
+        let note = Note { content, copies: copies.collect() };
+        let written = serde_json::to_vec(&note)
+            .map_err(std::io::Error::other)
+            .and_then(|text| self.spool.write(&name.to_string(), &text));
+        if let Err(error) = written {
+            tracing::info!("{name} will be looked up when it is asked for: {error}");
+        }
+    }
+
+    /// Tells whether a file is noted.
+    pub(crate) fn has(&self, name: FileName) -> bool {
+        self.spool.path(&name.to_string()).exists()
+    }
+
+    /// Removes a note.
+    pub(crate) fn forget(&self, name: FileName) {
+        self.spool.remove(&name.to_string());
+    }
+
+    /// Removes the notes of files that are not waiting any more, and what was
+    /// left behind.
+    pub(crate) fn tidy(&self, waiting: &[FileName]) {
+        self.spool.sweep();
+        for name in self.spool.names() {
+            let Some(file) = FileName::parse(&name) else { continue };
+            if !waiting.contains(&file) {
+                self.spool.remove(&name);
+            }
+        }
+    }
+
+    fn get(&self, name: FileName) -> Option<Note> {
+        serde_json::from_slice(&self.spool.read(&name.to_string())?).ok()
+    }
+}
+
+impl Archive<'_> {
+    /// Tells whether a file is known to be durable in every storage, by its
+    /// note: the content is compared with the hash, and each storage is asked
+    /// for the object.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or is not what its name says, or a storage
+    /// cannot tell.
+    pub(crate) fn is_noted(
+        &self,
+        ledger: &Ledger,
+        name: FileName,
+        path: &std::path::Path,
+    ) -> Result<bool> {
+        let Some(note) = ledger.get(name) else { return Ok(false) };
+        for target in self.written() {
+            let Some(copy) = note.copies.iter().find(|it| it.storage == target.name()) else {
+                return Ok(false);
+            };
+            let found = target.storage(self.host)?.stat(&copy.key)?;
+            if !found.is_some_and(|it| it.size == copy.size && it.etag == copy.etag) {
+                return Ok(false);
+            }
+        }
+        Ok(Source::open(name, path)?.hash()? == note.content)
+    }
+}

@@ -1,0 +1,359 @@
+//! One way of encoding a backup, and the storages that get it so.
+
+use std::{fs, sync::Arc, thread, thread::JoinHandle};
+
+use hayloft_plugin_api::{Error, ErrorKind, Result};
+
+use super::{
+    DamagedFile,
+    encoding::{Compressor, Encryptor, Stream},
+    part::{Committed, Fan, Member},
+    place,
+    worker::{Done, Packed},
+};
+use crate::manifest::{Entry, File, Frame, Header, Part, Place, Spool};
+
+/// Storages that get the same objects, and what these hold so far.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    /// Where the objects go.
+    pub(crate) members: Vec<Member>,
+    /// Which of the compressed forms of a frame it takes.
+    pub(crate) form: usize,
+    compressor: Arc<Compressor>,
+    encryptor: Encryptor,
+    server: String,
+    id: String,
+    part_size: u64,
+    /// The parts that frames refer to.
+    table: Vec<Part>,
+    /// The place in it of each part of the parent's table.
+    inherited: Vec<Option<u32>>,
+    /// The parent's table.
+    parents: Vec<Part>,
+    spool: Spool,
+    file: Option<(File, Option<File>)>,
+    open: Option<Open>,
+    committing: Option<Committing>,
+    tally: Tally,
+    damaged: Vec<DamagedFile>,
+}
+
+/// What a backup consists of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Tally {
+    /// Files.
+    pub(crate) files: u64,
+    /// Bytes of them.
+    pub(crate) size: u64,
+    /// Bytes that were written for it to a storage.
+    pub(crate) stored: u64,
+    /// Bytes of the files that an older backup had.
+    pub(crate) inherited: u64,
+}
+
+/// The part that is being written.
+#[derive(Debug)]
+struct Open {
+    /// Its place in the table.
+    index: u32,
+    /// Bytes in it so far, before encryption.
+    offset: u64,
+    stream: Stream<Fan>,
+}
+
+/// A part that is being made durable. It is waited for in any case: nothing may
+/// appear after somebody has cleaned up.
+#[derive(Debug)]
+struct Committing {
+    /// Its place in the table.
+    at: usize,
+    thread: Option<JoinHandle<Committed>>,
+}
+
+impl Drop for Committing {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+/// What a lane begins with.
+#[derive(Debug)]
+pub(crate) struct Beginning {
+    /// Where the objects go.
+    pub(crate) members: Vec<Member>,
+    /// Which of the compressed forms of a frame it takes.
+    pub(crate) form: usize,
+    /// What makes that form.
+    pub(crate) compressor: Arc<Compressor>,
+    /// How parts are encrypted.
+    pub(crate) encryptor: Encryptor,
+    /// The server's name.
+    pub(crate) server: String,
+    /// The backup's name.
+    pub(crate) id: String,
+    /// About how many bytes a part has.
+    pub(crate) part_size: u64,
+    /// The parent's table of parts.
+    pub(crate) parents: Vec<Part>,
+    /// Where the entries wait.
+    pub(crate) spool: fs::File,
+}
+
+impl Lane {
+    /// Begins. Nothing is written yet.
+    pub(crate) fn new(it: Beginning) -> Self {
+        Self {
+            members: it.members,
+            form: it.form,
+            compressor: it.compressor,
+            encryptor: it.encryptor,
+            server: it.server,
+            id: it.id,
+            part_size: it.part_size,
+            table: Vec::new(),
+            inherited: vec![None; it.parents.len()],
+            parents: it.parents,
+            spool: Spool::new(it.spool),
+            file: None,
+            open: None,
+            committing: None,
+            tally: Tally::default(),
+            damaged: Vec::new(),
+        }
+    }
+
+    /// Adds a directory or a tablespace.
+    ///
+    /// # Errors
+    ///
+    /// If there is no room for it.
+    pub(crate) fn add(&mut self, entry: Entry) -> Result<()> {
+        self.spool.add(entry)
+    }
+
+    /// Begins a file; `parent` is what the parent has of it.
+    pub(crate) fn begin(&mut self, file: File, parent: Option<File>) {
+        self.file = Some((file, parent));
+    }
+
+    /// Adds the next frame of the file that was begun last.
+    ///
+    /// # Errors
+    ///
+    /// If no storage takes it.
+    pub(crate) fn frame(&mut self, done: &Done) -> Result<()> {
+        let Some((file, parent)) = &self.file else { return Err(lost_order()) };
+        let index = file.frames.len();
+        let (_, length) = file.span(index);
+        let known = parent.as_ref().and_then(|it| it.frames.get(index)).copied();
+        let frame = match (&done.packed, known) {
+            (Packed::Zeros, _) => Frame::Zeros,
+            (Packed::Content { hash, .. }, Some(Frame::Stored { hash: same, place }))
+                if *hash == same =>
+            {
+                self.tally.inherited += length;
+                Frame::Stored { hash: same, place: self.inherit(place)? }
+            }
+            (Packed::Content { hash, forms }, _) => {
+                let bytes = forms.get(self.form).and_then(Option::as_ref).ok_or_else(lost_order)?;
+                Frame::Stored { hash: *hash, place: self.store(bytes)? }
+            }
+        };
+        let Some((file, _)) = &mut self.file else { return Err(lost_order()) };
+        file.frames.push(frame);
+        file.damaged.extend(&done.damaged);
+        Ok(())
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    ///
+    /// If there is no room for its entry.
+    pub(crate) fn end(&mut self) -> Result<()> {
+        let (file, _) = self.file.take().ok_or_else(lost_order)?;
+        self.tally.files += 1;
+        self.tally.size += file.size;
+        if !file.damaged.is_empty() {
+            let path = file.path.path().display().to_string();
+            self.damaged.push(DamagedFile { path, pages: file.damaged.clone() });
+        }
+        self.spool.add(Entry::File(file))
+    }
+
+    /// Refers to a part of the parent's table.
+    fn inherit(&mut self, place: Place) -> Result<Place> {
+        let at = usize::try_from(place.part).unwrap_or(usize::MAX);
+        let (known, part) = match (self.inherited.get(at), self.parents.get(at)) {
+            (Some(known), Some(part)) => (*known, part),
+            _ => return Err(lost_order()),
+        };
+        let index = match known {
+            Some(index) => index,
+            None => next_index(&self.table)?,
+        };
+        if known.is_none() {
+            self.table.push(part.clone());
+            self.inherited[at] = Some(index);
+        }
+        Ok(Place { part: index, ..place })
+    }
+
+    fn store(&mut self, bytes: &[u8]) -> Result<Place> {
+        if self.open.as_ref().is_some_and(|it| it.offset >= self.part_size) {
+            self.close_part()?;
+        }
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => self.open_part()?,
+        };
+        open.stream.write(bytes)?;
+        let stored = u32::try_from(bytes.len()).map_err(|_| lost_order())?;
+        let place = Place { part: open.index, offset: open.offset, stored };
+        open.offset += u64::from(stored);
+        self.open = Some(open);
+        Ok(place)
+    }
+
+    fn open_part(&mut self) -> Result<Open> {
+        let index = next_index(&self.table)?;
+        let own = self.table.iter().filter(|it| it.backup == self.id).count();
+        let name = place::part_name(own + 1, self.encryptor.suffix());
+        let fan = Fan::open(&mut self.members, &place::part(&self.server, &self.id, &name));
+        self.still_useful()?;
+        self.table.push(Part {
+            backup: self.id.clone(),
+            name,
+            size: 0,
+            blake3: String::new(),
+            compressed: self.compressor.suffix().to_owned(),
+            encrypted: self.encryptor.suffix().to_owned(),
+        });
+        Ok(Open { index, offset: 0, stream: self.encryptor.begin(fan)? })
+    }
+
+    /// Makes the part durable, while the next one is being filled.
+    fn close_part(&mut self) -> Result<()> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        let at = usize::try_from(open.index).map_err(|_| lost_order())?;
+        let fan = open.stream.finish()?;
+        self.settle()?;
+        let work = thread::Builder::new().name("commit".to_owned());
+        let thread = Some(work.spawn(move || fan.commit())?);
+        self.committing = Some(Committing { at, thread });
+        Ok(())
+    }
+
+    /// Waits for the part that is being made durable.
+    fn settle(&mut self) -> Result<()> {
+        let Some(mut committing) = self.committing.take() else { return Ok(()) };
+        let (at, Some(thread)) = (committing.at, committing.thread.take()) else { return Ok(()) };
+        let done = thread.join().map_err(|_| Error::msg("a storage came to grief"))?;
+        self.tally.stored += done.size;
+        if let Some(part) = self.table.get_mut(at) {
+            part.size = done.size;
+            part.blake3 = done.blake3.to_hex().to_string();
+        }
+        self.note(done.failures)
+    }
+
+    fn note(&mut self, failures: Vec<(usize, Error)>) -> Result<()> {
+        for (at, error) in failures {
+            if let Some(member) = self.members.get_mut(at) {
+                member.fail(error);
+            }
+        }
+        self.still_useful()
+    }
+
+    fn still_useful(&self) -> Result<()> {
+        match self.members.iter().map(|it| it.failed.clone()).collect::<Option<Vec<_>>>() {
+            None => Ok(()),
+            Some(failures) => Err(failures.into_iter().next().unwrap_or_else(lost_order)),
+        }
+    }
+
+    /// Tells whether no storage gets anything more.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.members.iter().all(|it| it.failed.is_some())
+    }
+
+    /// Takes note that no storage gets anything more.
+    pub(crate) fn give_up(&mut self, error: &Error) {
+        self.open = None;
+        for member in self.members.iter_mut().filter(|it| it.failed.is_none()) {
+            member.fail(error.clone());
+        }
+    }
+
+    /// Returns what the backup consists of so far.
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Makes everything durable that frames refer to.
+    ///
+    /// # Errors
+    ///
+    /// If no storage has it.
+    pub(crate) fn finish_parts(&mut self) -> Result<()> {
+        self.close_part()?;
+        self.settle()
+    }
+
+    /// Writes the manifest: the backup is whole from then on, in the storages
+    /// that have not failed.
+    pub(crate) fn write_manifest(mut self, header: Header) -> Finished {
+        let tally = self.tally;
+        let damaged = std::mem::take(&mut self.damaged);
+        let (mut members, table) = (self.members, self.table);
+        let suffix = format!("{}{}", self.compressor.suffix(), self.encryptor.suffix());
+        let key = place::manifest(&self.server, &self.id, &suffix);
+        let mut stored = tally.stored;
+        if members.iter().any(|it| it.failed.is_none()) {
+            let fan = Fan::open(&mut members, &key);
+            let spool = self.spool;
+            let written = self.encryptor.begin(fan).and_then(|stream| {
+                self.compressor.through(stream, |to| spool.finish(header, &table, to))
+            });
+            match written.map(Fan::commit) {
+                Ok(done) => {
+                    stored += done.size;
+                    for (at, error) in done.failures {
+                        if let Some(member) = members.get_mut(at) {
+                            member.fail(error);
+                        }
+                    }
+                }
+                Err(error) => {
+                    for member in members.iter_mut().filter(|it| it.failed.is_none()) {
+                        member.fail(error.clone());
+                    }
+                }
+            }
+        }
+        Finished { members, tally: Tally { stored, ..tally }, damaged }
+    }
+}
+
+/// What became of a lane.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// Its storages, and which of them failed.
+    pub(crate) members: Vec<Member>,
+    /// What the backup consists of.
+    pub(crate) tally: Tally,
+    /// Files with damaged pages.
+    pub(crate) damaged: Vec<DamagedFile>,
+}
+
+fn next_index(table: &[Part]) -> Result<u32> {
+    u32::try_from(table.len()).map_err(|_| Error::msg("the backup has too many parts"))
+}
+
+fn lost_order() -> Error {
+    Error::new(ErrorKind::OTHER, "frames came out of order: this is a mistake in the program")
+}

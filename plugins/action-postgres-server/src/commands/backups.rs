@@ -1,0 +1,37 @@
+//! The commands that look after base backups: `hayloft pg list` and the like.
+
+pub(super) mod delete;
+pub(super) mod expire;
+pub(super) mod keep;
+pub(super) mod list;
+pub(super) mod show;
+mod table;
+mod view;
+
+use hayloft_plugin_api::{Argument, Error, Result};
+
+use super::{Call, Subcommand, check::servers};
+use crate::catalogue::{Backup, Catalogue, Selection};
+
+/// How a backup is named on the command line.
+const WHICH: &str = "Its id, its name, or latest, oldest, latest-full, last-failed";
+
+fn arguments() -> Vec<Argument> {
+    vec![
+        Argument::positional("server", "SERVER", "The server's name in the configuration")
+            .required(),
+        Argument::positional("backup", "BACKUP", WHICH).required(),
+    ]
+}
+
+/// Finds the backup that is named.
+fn find<'c>(call: &Call<'_>, catalogue: &'c Catalogue) -> Result<&'c Backup> {
+    let selection: Selection = call.arguments.get("backup").unwrap_or_default().parse()?;
+    catalogue.find(&selection)
+}
+
+/// Says of an error which storage it is about.
+fn in_storage(name: &str, error: Error) -> Error {
+    let kind = error.kind();
+    error.context(format!("storage {name}")).with_kind(kind)
+}

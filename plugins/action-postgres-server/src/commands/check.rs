@@ -1,0 +1,125 @@
+//! The command `hayloft pg check`.
+
+mod backups;
+mod gaps;
+mod report;
+mod storage;
+mod waiting;
+
+use hayloft_plugin_api::{Argument, CommandSpec, Error, Result};
+use hayloft_postgres::{
+    check::{CheckLine, judge},
+    wal::SegmentName,
+};
+
+use self::report::Report;
+use super::{Call, Subcommand};
+use crate::{
+    config::Server,
+    probe::{self, Deadline},
+    several,
+};
+
+/// See the module.
+pub(super) const COMMAND: Subcommand = Subcommand { name: "check", spec, run };
+
+fn spec() -> CommandSpec {
+    CommandSpec {
+        about: "Check everything that backups and WAL archiving need".to_owned(),
+        long_about: "Checks every condition that backups and the archiving of WAL need, of the \
+                     servers named or of all active ones, all at the same time. Nothing is \
+                     changed. What is not good is shown with why it matters and what mends it. \
+                     The exit code is 0 if all is good, 7 if there are warnings, 1 if something \
+                     is wrong; with --nagios it is 0, 1 and 2, and 3 if nothing can be checked."
+            .to_owned(),
+        arguments: vec![
+            Argument::positional(
+                "server",
+                "SERVER",
+                "The servers; all active ones if none is named",
+            )
+            .multiple(),
+            Argument::flag("nagios", "Print one line for Nagios, Icinga and the like"),
+        ],
+        after_help: "Examples:\n  hayloft pg check\n  hayloft pg check main --json\n  \
+                     hayloft pg check --nagios"
+            .to_owned(),
+        ..CommandSpec::default()
+    }
+}
+
+fn run(call: &Call<'_>) -> Result<u8> {
+    let nagios = call.arguments.has("nagios");
+    let checked = servers(call).and_then(|servers| check(call, &servers));
+    let reports = match checked {
+        Ok(reports) => reports,
+        Err(error) if nagios => {
+            call.host.print(report::nagios_unknown(&error))?;
+            return Ok(3);
+        }
+        Err(error) => return Err(error),
+    };
+    if nagios {
+        call.host.print(report::nagios(&reports))?;
+        return Ok(report::nagios_code(&reports));
+    }
+    let text = if call.arguments.json { report::json(&reports)? } else { report::text(&reports) };
+    call.host.print(text)?;
+    Ok(report::exit_code(&reports))
+}
+
+/// The servers that are meant.
+pub(super) fn servers<'a>(call: &Call<'a>) -> Result<Vec<&'a Server>> {
+    let named = call.arguments.all("server");
+    if !named.is_empty() {
+        return named.iter().map(|it| call.server(Some(it))).collect();
+    }
+    let all = &call.servers.server;
+    let active: Vec<&Server> = all.iter().filter(|it| it.active).collect();
+    if active.is_empty() && !all.is_empty() {
+        let known: Vec<&str> = all.iter().map(|it| it.name.as_str()).collect();
+        return Err(Error::msg("no PostgreSQL server is active")
+            .hint(format!("name those that are meant: {}", known.join(", "))));
+    }
+    if active.is_empty() {
+        // Says that there is none.
+        return call.server(None).map(|only| vec![only]);
+    }
+    Ok(active)
+}
+
+/// The lines, and the segment that the server was told last that is archived.
+type Answer = (Vec<CheckLine>, Option<SegmentName>);
+
+fn check(call: &Call<'_>, servers: &[&Server]) -> Result<Vec<Report>> {
+    let opened = |it: &&Server| (storage::of(call.host, it), backups::of(call.host, it));
+    let opened = servers.iter().map(opened).collect();
+    let done = several::for_each(call.host, servers, opened, |server, (storages, places)| {
+        let deadline = Deadline::after(server.check_timeout());
+        // Asked at the same time as the server.
+        let asked = storage::ask(server, storages);
+        let catalogue = backups::ask(server, places);
+        let facts = probe::facts(server, deadline, false);
+        let mut lines = judge(&facts, &probe::wanted(server));
+        lines.extend(asked.lines(deadline));
+        lines.extend(catalogue.lines(deadline));
+        (lines, gaps::last_archived(&facts))
+    })?;
+    let report = |(server, done): (&&Server, Option<Answer>)| {
+        let (mut lines, last) = done.unwrap_or_else(|| (vec![late(server)], None));
+        lines.extend(waiting::lines(call.host, server));
+        let gaps = gaps::line(call.host, server, &lines, last);
+        lines.extend(gaps);
+        Report { name: server.name.clone(), lines }
+    };
+    Ok(servers.iter().zip(done).map(report).collect())
+}
+
+fn late(server: &Server) -> CheckLine {
+    CheckLine::failed(
+        "check_timeout",
+        format!("the server did not answer within {} s", server.check_timeout().as_secs_f32()),
+        "nobody knows whether the rest is good",
+        "look whether the server hangs, or raise <check_timeout>",
+    )
+}

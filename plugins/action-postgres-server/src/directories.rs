@@ -1,0 +1,48 @@
+//! Where files of WAL wait on this machine.
+
+use std::path::PathBuf;
+
+use hayloft_plugin_api::{Error, ErrorKind, Host, Result};
+
+use crate::config::Server;
+
+/// The directories of a server on this machine, as Barman calls them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Directories {
+    /// What somebody else brings.
+    pub(crate) incoming: PathBuf,
+    /// What is streamed.
+    pub(crate) streaming: PathBuf,
+    /// What cannot be archived.
+    pub(crate) errors: PathBuf,
+}
+
+impl Directories {
+    /// Finds them: as configured, else below the working directory. None is
+    /// made.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::CONFIGURATION`] if nothing says where they are.
+    pub(crate) fn of(host: &Host, server: &Server) -> Result<Self> {
+        let working = host.settings().ok().map(|it| it.working_dir).filter(|it| it.is_absolute());
+        let below = working.map(|it| it.join("postgres").join(&server.name));
+        let find = |configured: &Option<PathBuf>, name: &str| {
+            let usual = || below.as_ref().map(|it| it.join(name));
+            configured.clone().or_else(usual).ok_or_else(|| nowhere(server, name))
+        };
+        Ok(Self {
+            incoming: find(&server.incoming_wals_directory, "incoming")?,
+            streaming: find(&server.streaming_wals_directory, "streaming")?,
+            errors: find(&server.errors_directory, "errors")?,
+        })
+    }
+}
+
+fn nowhere(server: &Server, name: &str) -> Error {
+    let message = format!("nothing says where the directory {name} of server {} is", server.name);
+    Error::new(ErrorKind::CONFIGURATION, message).hint(
+        "set <working_dir> in <options>, or the server's <streaming_wals_directory>, \
+         <incoming_wals_directory> and <errors_directory>",
+    )
+}

@@ -1,0 +1,32 @@
+//! What hooks are told of a drill.
+
+use hayloft_plugin_api::{Event, Host, Result};
+
+use super::report::Report;
+
+/// Asks whether there may be one.
+///
+/// # Errors
+///
+/// [`ErrorKind::VETOED`](hayloft_plugin_api::ErrorKind::VETOED).
+pub(super) fn before(host: &Host, server: &str) -> Result<()> {
+    host.emit(&Event::new("pre_drill").field("server", server))
+}
+
+/// Tells how it ended.
+pub(super) fn after(host: &Host, report: &Report) {
+    let outcome = if report.proven { "done" } else { "failed" };
+    let seconds = |it: Option<f64>| it.map(|it| format!("{it:.3}")).unwrap_or_default();
+    let event = Event::new("post_drill")
+        .field("server", report.server.as_str())
+        .field("outcome", outcome)
+        .field("error", report.problem.clone().unwrap_or_default())
+        .field("backup_id", report.backup.clone().unwrap_or_default())
+        .field("storage", report.storage.clone().unwrap_or_default())
+        .field("recovery_seconds", seconds(report.recovery_seconds))
+        .field("data_loss_seconds", seconds(report.data_loss_seconds));
+    // Hooks behind it cannot fail it; what they say was logged.
+    if let Err(error) = host.emit(&event) {
+        tracing::warn!("{error}");
+    }
+}
