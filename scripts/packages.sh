@@ -8,12 +8,15 @@ umask 022
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 # Debian packages are unpacked here where they cannot be installed.
 unpacked=$root/scratch/packages
-# What the tests run: a server, other programs that read what we write and
+# Servers are there, and not everybody's path says so.
+PATH=$PATH:/usr/sbin:/sbin
+# What the tests run: servers, other programs that read what we write and
 # write what we read, and compilers for plugins in C.
 # shellcheck disable=SC2034 # used by those who source this
 test_programs=(
-    cc c++ postgresql age age-keygen bzip2 cmp gpg gzip kill lz4 pigz python3 setfacl setfattr tar
-    xz zstd
+    cc c++ postgresql age age-keygen bzip2 chromium cmp faketime genisoimage gpg gzip kill lz4 mariadbd
+    mariadb-dump
+    openssl pigz python3 python3-venv scp setfacl setfattr sshd svnadmin tar xorriso xz zstd
 )
 export DEBIAN_FRONTEND=noninteractive
 
@@ -56,6 +59,7 @@ missing_packages() {
     for program; do
         case $program in
         postgresql) find_postgresql >/dev/null || printf 'postgresql\n' ;;
+        python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null || printf 'python3-venv\n' ;;
         *) type -P "$program" >/dev/null || package_of "$program" ;;
         esac
     done
@@ -72,6 +76,12 @@ package_of() {
     gpg) printf 'gnupg\n' ;;
     xz) printf 'xz-utils\n' ;;
     cmp) printf 'diffutils\n' ;;
+    node) printf 'nodejs\n' ;;
+    mariadbd) printf 'mariadb-server-core\n' ;;
+    mariadb-dump) printf 'mariadb-client\n' ;;
+    scp) printf 'openssh-client\n' ;;
+    sshd) printf 'openssh-server\n' ;;
+    svnadmin) printf 'subversion\n' ;;
     *) printf '%s\n' "$1" ;;
     esac
 }
@@ -108,6 +118,7 @@ install_packages() {
     local mark='create_main_cluster = false # for the scripts of hayloft'
     say "installing Debian packages: $*"
     quietly "${as_root[@]}" apt-get update
+    forbid_services
     if [[ " $* " == *' postgresql '* ]]; then
         # Debian starts a server as soon as one is installed; none is wanted.
         quietly "${as_root[@]}" apt-get install -y --no-install-recommends postgresql-common
@@ -116,6 +127,25 @@ install_packages() {
     quietly "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y --no-install-recommends "$@"
     [[ ! -f $conf ]] || "${as_root[@]}" sed -i "/^$mark\$/d" "$conf"
+    allow_services
+}
+
+# The programs are wanted, not services that listen: Debian would start each as
+# soon as it is installed. See the manual page policy-rc.d(8).
+policy=/usr/sbin/policy-rc.d
+forbid_services() {
+    if [[ ! -e $policy ]]; then
+        trap allow_services EXIT
+        printf '#!/bin/sh\n# for the scripts of hayloft\nexit 101\n' |
+            "${as_root[@]}" tee "$policy" >/dev/null
+        "${as_root[@]}" chmod 755 "$policy"
+    fi
+}
+
+allow_services() {
+    if grep -qs 'for the scripts of hayloft' "$policy"; then
+        "${as_root[@]}" rm -f "$policy"
+    fi
 }
 
 # Fetches packages with all that they depend on and is not installed, and

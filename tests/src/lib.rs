@@ -8,10 +8,14 @@
     reason = "test code fails by panicking"
 )]
 
+pub mod chaos;
 pub mod fixture;
+pub mod mariadb;
 pub mod postgres;
 mod program;
 mod sandbox;
+mod signals;
+pub mod ssh;
 
 pub use self::{
     program::Program,

@@ -7,6 +7,9 @@
 //!
 //! PostgreSQL refuses to run as root. For root, everything runs under a user
 //! without rights that is made for it, `hayloft-scratch`.
+//!
+//! A test that must hold for several versions of PostgreSQL starts one server
+//! of each; see [`installed_versions`].
 
 #![expect(
     clippy::missing_panics_doc,
@@ -15,23 +18,33 @@
     reason = "a test whose server does not work must fail, and say why"
 )]
 
-mod account;
-mod place;
+pub(crate) mod account;
+pub(crate) mod place;
 mod programs;
 mod server;
+mod versions;
+
+pub use self::{
+    programs::Programs,
+    versions::{MAJORS, installed_versions, version},
+};
 
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
-use self::{account::Account, place::Place, programs::Programs, server::Server};
+use self::{account::Account, place::Place, server::Server};
 
 /// The port that names the socket when there is no TCP; not the usual one, so
 /// that a test that forgets to say which server it means finds none.
 const SOCKET_PORT: u16 = 54_329;
+/// How long a server may take to notice that it is to reload.
+const RELOADED: Duration = Duration::from_mins(1);
 /// The superuser of every scratch cluster.
 const SUPERUSER: &str = "postgres";
 
@@ -42,6 +55,7 @@ pub struct Options {
     tcp: bool,
     settings: Vec<(String, String)>,
     initdb: Vec<String>,
+    programs: Option<Programs>,
 }
 
 impl Options {
@@ -70,6 +84,13 @@ impl Options {
     #[must_use]
     pub fn initdb(mut self, argument: &str) -> Self {
         self.initdb.push(argument.to_owned());
+        self
+    }
+
+    /// Takes the server of this version instead of the newest one installed.
+    #[must_use]
+    pub fn programs(mut self, programs: &Programs) -> Self {
+        self.programs = Some(programs.clone());
         self
     }
 
@@ -103,7 +124,7 @@ impl Postgres {
     }
 
     fn start_with(options: Options) -> Self {
-        let programs = Programs::find();
+        let programs = options.programs.clone().unwrap_or_else(Programs::find);
         let account = Account::find_or_make();
         let place = Place::make(&account);
         let mut it = Self { server: None, place, programs, account, port: SOCKET_PORT, options };
@@ -148,6 +169,11 @@ impl Postgres {
             }
         }
         panic!("the scratch server did not start; its log says:\n{why}");
+    }
+
+    /// Changes a setting, from the next start on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.options.settings.push((name.to_owned(), value.to_owned()));
     }
 
     /// Stops the server in an orderly way; the cluster stays.
@@ -246,6 +272,19 @@ impl Postgres {
         self.programs.major()
     }
 
+    /// Makes the server read its configuration files again, and returns when
+    /// new sessions are under what they say.
+    pub fn reload(&self) {
+        const LOADED: &str = "SELECT pg_conf_load_time()";
+        let before = self.sql("postgres", LOADED);
+        self.sql("postgres", "SELECT pg_reload_conf()");
+        let began = Instant::now();
+        while self.sql("postgres", LOADED) == before {
+            assert!(began.elapsed() < RELOADED, "the server does not reload");
+            sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Prepares a program of this server's version, under our own user, with
     /// everything libpq needs to find this server and no other.
     pub fn command(&self, program: &str) -> Command {
@@ -312,7 +351,7 @@ impl Postgres {
     }
 
     /// Prepares a program under the account that the server runs under.
-    fn unprivileged(&self, program: &str) -> Command {
+    pub fn unprivileged(&self, program: &str) -> Command {
         let mut command = self.command(program);
         self.account.become_in(&mut command);
         command.current_dir(self.directory());

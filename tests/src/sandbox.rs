@@ -8,7 +8,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
 };
 
-use crate::Program;
+use crate::{Program, signals};
 
 /// A directory that goes away with the test.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ impl Sandbox {
     ///
     /// If the program was not built.
     pub fn new() -> Self {
+        signals::hear_all();
         let directory = tempfile::Builder::new().prefix("hayloft-test-").tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
         Self { directory, program: Program::find(), environment: Vec::new() }

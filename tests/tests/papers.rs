@@ -123,7 +123,10 @@ fn commands_and_options_that_are_shown_exist() {
 
 /// Looks for a command and its options in the help.
 fn check_words(sandbox: &Sandbox, at: &str, words: &[String]) {
-    const LEVELS: [&str; 2] = ["config", "plugin"];
+    const LEVELS: [&str; 11] = [
+        "cluster", "conf", "config", "hba", "ident", "pg", "plugin", "server", "snapshot",
+        "storage", "wal",
+    ];
     let mut path: Vec<&str> = Vec::new();
     let mut options: BTreeSet<&str> = BTreeSet::new();
     let mut value_follows = false;
@@ -132,10 +135,10 @@ fn check_words(sandbox: &Sandbox, at: &str, words: &[String]) {
             break;
         } else if word.starts_with('-') {
             options.insert(word.split('=').next().unwrap());
-            value_follows = matches!(word.as_str(), "--config" | "-c");
+            value_follows = matches!(word.as_str(), "--config" | "-c" | "-D");
         } else if value_follows {
             value_follows = false;
-        } else if path.is_empty() || (path.len() == 1 && LEVELS.contains(&path[0])) {
+        } else if path.last().is_none_or(|it| LEVELS.contains(it)) {
             path.push(word);
         }
     }
@@ -249,7 +252,7 @@ fn completions_and_manual_pages_are_made() {
 
 #[test]
 fn scripts_can_be_run() {
-    for script in ["scripts/quickstart", "scripts/test", ".ci/run"] {
+    for script in ["scripts/quickstart", "scripts/test", "scripts/embedded-postgres", ".ci/run"] {
         let path = page::root().join(script);
         let status = fs::metadata(&path).unwrap();
         assert!(status.permissions().mode() & 0o111 != 0, "{script} is not executable");

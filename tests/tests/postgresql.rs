@@ -198,3 +198,29 @@ fn an_exclusion_of_a_database_that_is_not_there_is_a_warning() {
     assert!(output.to_string().contains("there is no database `shopp` to leave out"), "{output}");
     assert_eq!(setting.dumps(), ["postgresqldump-globals.txt", "postgresqldump-postgres.txt"]);
 }
+
+#[test]
+fn another_format_and_another_compression_replace_the_earlier_file() {
+    let server = Postgres::start();
+    server.create_database("shop");
+    let section = |format: &str, compress: &str| {
+        format!(
+            "<format>{format}</format><globals>N</globals><database>shop</database>\
+             <compress_mode>{compress}</compress_mode>"
+        )
+    };
+    let setting = Setting::new(&server, &section("plain", "none"));
+    setting.ok();
+    let cases = [
+        ("plain", "gzip", "txt.gz"),
+        ("custom", "none", "dump"),
+        ("directory", "zstd", "dir.tar.zst"),
+        ("plain", "none", "txt"),
+    ];
+    for (format, compress, extension) in cases {
+        let elements = format!("{}{}", setting::address(&server), section(format, compress));
+        setting.configure(&elements, "");
+        setting.ok();
+        assert_eq!(setting.dumps(), [format!("postgresqldump-shop.{extension}")]);
+    }
+}

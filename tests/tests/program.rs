@@ -1,6 +1,11 @@
 //! The command line as an administrator meets it, with wrong input above all.
 
-use std::{fs, os::unix::fs::PermissionsExt, process::Command, time::Duration};
+use std::{
+    fs::{self, File, OpenOptions},
+    os::unix::fs::PermissionsExt,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use hayloft_tests::{Output, Sandbox};
 
@@ -327,4 +332,56 @@ fn starting_is_quick_and_nothing_is_loaded_to_list() {
     sandbox.ok(&["plugin", "show", "zstd"]).says("offers compressor `zstd`").says("suffix: .zst");
     sandbox.run(&["plugin", "show", "nosuch"]).exits(1).complains("nosuch");
     sandbox.ok(&["plugin", "check"]).says("zstd is good");
+}
+
+/// Runs the program with a standard output that takes nothing.
+#[expect(clippy::unwrap_used, reason = "test code fails by panicking")]
+fn run_into(sandbox: &Sandbox, words: &[&str], output: File) -> (Option<i32>, String) {
+    let mut command = sandbox.command(&[&["-c", "h.conf"], words].concat());
+    let output = command.stdout(output).stderr(Stdio::piped()).output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_a_failure_of_every_command() {
+    let sandbox = sandbox(GOOD);
+    run(&sandbox, &["run", "collect"]).exits(0);
+    let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let commands: [&[&str]; 15] = [
+        &["--help"],
+        &["--version"],
+        &["run", "--help"],
+        &["restore", "--help"],
+        &["plugin", "list"],
+        &["plugin", "show", "zstd"],
+        &["config", "check"],
+        &["config", "show"],
+        &["config", "schema"],
+        &["status"],
+        &["status", "--json"],
+        &["completions", "bash"],
+        &["list"],
+        &["run", "collect", "--full"],
+        &["pg", "server", "grant-sql", "--server-version", "15"],
+    ];
+    for words in commands {
+        let (code, complaint) = run_into(&sandbox, words, full());
+        assert_eq!(code, Some(1), "{words:?}: {complaint}");
+        let told = complaint.matches("cannot write the output").count();
+        assert_eq!(told, 1, "{words:?}: {complaint}");
+    }
+    let names = sandbox.names("collect");
+    assert!(names.iter().any(|it| it == "cback.collect"), "the backup is good all the same");
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_failure() {
+    let sandbox = sandbox(GOOD);
+    for words in [&["--help"][..], &["run", "collect"], &["status"], &["pg", "--help"], &["list"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let (code, complaint) =
+            run_into(&sandbox, words, File::from(std::os::fd::OwnedFd::from(writer)));
+        assert_eq!((code, complaint.as_str()), (Some(0), ""), "{words:?}");
+    }
 }

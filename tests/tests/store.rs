@@ -1,7 +1,14 @@
 //! The program stores staged days in a storage.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::{fs, process::Command};
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::ffi::OsStrExt,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 use hayloft_tests::Sandbox;
 use serde_json::Value;
@@ -108,13 +115,13 @@ fn a_storage_that_is_not_configured_is_named_with_its_place() {
 }
 
 #[test]
-fn a_drive_without_a_storage_says_what_is_missing() {
-    let disc = "<media_type>cdrw-74</media_type><target_device>/dev/cdrw</target_device>";
+fn a_drive_that_is_not_there_is_named() {
+    let disc = "<media_type>cdrw-74</media_type><target_device>/dev/no-such</target_device>";
     let sandbox = sandbox(disc);
     staged(&sandbox, TODAY, &[("a.tar", "today")]);
     let output = sandbox.run(STORE);
     assert!(output.code.is_some_and(|it| it != 0), "{output}");
-    output.complains("needs a plugin for discs");
+    output.complains("there is no device /dev/no-such");
     assert!(!is_stored(&sandbox, TODAY));
 }
 
@@ -133,4 +140,60 @@ fn compressed_objects_come_back_as_they_were() {
         (Some(400_000), &"zstd".into())
     );
     assert_eq!(entry["encoded"]["size"].as_u64(), Some(fs::metadata(&object).unwrap().len()));
+}
+
+#[test]
+fn names_of_any_bytes_are_stored_and_told_apart() {
+    let sandbox = sandbox("<storage>disk</storage>");
+    staged(&sandbox, TODAY, &[("a.tar", "plain")]);
+    let directory = sandbox.path("staging/2026/11/17/box");
+    let names: [(&[u8], &str); 3] = [
+        (b"new\nline", "new%0Aline"),
+        (b"latin \xe9", "latin %E9"),
+        (b"new%0Aline", "new%250Aline"),
+    ];
+    for (name, key) in names {
+        fs::write(directory.join(OsStr::from_bytes(name)), key).unwrap();
+    }
+    sandbox.ok(STORE).says("4 files stored");
+    for (_, key) in names {
+        assert_eq!(sandbox.read(&format!("objects/2026/11/17/box/{key}")), key);
+    }
+    assert_eq!(manifest(&sandbox, TODAY)["files"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn a_run_that_is_ended_leaves_the_day_pending_and_the_next_one_stores_it() {
+    for signal in ["-INT", "-TERM", "-KILL"] {
+        let sandbox = sandbox("<storage>disk</storage>");
+        staged(&sandbox, "2026/11/16", &[("a.tar", "small")]);
+        staged(&sandbox, TODAY, &[("b.tar", "small")]);
+        // A file of holes is quick to make and long to store.
+        let large = fs::File::create(sandbox.path("staging/2026/11/17/box/large")).unwrap();
+        large.set_len(1 << 30).unwrap();
+        let child = sandbox.spawn(STORE);
+        let until = Instant::now() + Duration::from_mins(1);
+        while !is_stored(&sandbox, "2026/11/16") {
+            assert!(Instant::now() < until, "the first day is never stored");
+            thread::sleep(Duration::from_millis(5));
+        }
+        let process = child.id().to_string();
+        assert!(Command::new("kill").args([signal, &process]).status().unwrap().success());
+        let output = sandbox.wait(child);
+        match signal {
+            "-KILL" => assert_eq!(output.code, None, "{output}"),
+            _ => assert_eq!(output.code, Some(5), "{output}"),
+        }
+        assert!(!is_stored(&sandbox, TODAY));
+        assert!(!sandbox.path("objects/2026/11/17/manifest.json").exists());
+        large.set_len(1 << 20).unwrap();
+        // A worker outlives its killed parent for a moment, and holds the lock.
+        while sandbox.run(STORE).code != Some(0) {
+            assert!(Instant::now() < until, "{}", sandbox.run(STORE));
+            thread::sleep(Duration::from_millis(50));
+        }
+        assert!(is_stored(&sandbox, TODAY));
+        let hidden = |it: &String| it.starts_with('.');
+        assert!(!sandbox.names("objects/2026/11/17/box").iter().any(hidden));
+    }
 }

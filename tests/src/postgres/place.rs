@@ -17,10 +17,10 @@ const LONGEST: usize = 60;
 
 /// A directory of the server's own, 0700, removed when dropped.
 #[derive(Debug)]
-pub(super) struct Place(TempDir);
+pub(crate) struct Place(TempDir);
 
 impl Place {
-    pub(super) fn make(account: &Account) -> Self {
+    pub(crate) fn make(account: &Account) -> Self {
         let candidates = [env::temp_dir(), PathBuf::from("/tmp"), PathBuf::from("/var/tmp")];
         let Some(parent) = candidates.iter().find(|it| usable(it, account)) else {
             panic!(
@@ -36,7 +36,7 @@ impl Place {
         Self(directory)
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 }
@@ -57,7 +57,7 @@ fn usable(directory: &Path, account: &Account) -> bool {
 }
 
 /// Returns a port of 127.0.0.1 that was free a moment ago.
-pub(super) fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("there are free ports");
     listener.local_addr().expect("a bound socket has an address").port()
 }

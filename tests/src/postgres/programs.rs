@@ -26,9 +26,12 @@ pub(super) const LIBPQ_VARIABLES: &[&str] = &[
 ];
 
 /// The programs of one installed PostgreSQL with a server.
-#[derive(Debug)]
-pub(super) struct Programs {
+#[derive(Debug, Clone)]
+pub struct Programs {
     directory: PathBuf,
+    /// Where those are that `directory` lacks: an embedded server comes
+    /// without clients.
+    clients: PathBuf,
     major: u32,
 }
 
@@ -48,28 +51,45 @@ impl Programs {
 
     fn in_dir(directory: PathBuf) -> Option<Self> {
         let needed = ["initdb", "postgres", "psql", "pg_dump", "pgbench"];
-        if !needed.iter().all(|it| directory.join(it).is_file()) {
-            return None;
-        }
-        let output = Command::new(directory.join("postgres")).arg("--version").output().ok()?;
-        let text = String::from_utf8(output.stdout).ok()?;
-        let version =
-            text.split_whitespace().find(|it| it.starts_with(|c: char| c.is_ascii_digit()))?;
-        let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
-        Some(Self { directory, major: digits.parse().ok()? })
+        let major = major_in(&directory, &needed)?;
+        Some(Self { clients: directory.clone(), directory, major })
     }
 
-    pub(super) fn directory(&self) -> &Path {
+    /// Takes a server from `directory`; its clients are those of `clients`.
+    pub(super) fn server_in_dir(directory: PathBuf, clients: &Self) -> Option<Self> {
+        let major = major_in(&directory, &["initdb", "pg_ctl", "postgres"])?;
+        Some(Self { directory, clients: clients.directory.clone(), major })
+    }
+
+    /// Returns the directory of the server's programs.
+    pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
+    /// Returns the path of a program. Those that an embedded server lacks
+    /// (`psql`, `pg_dump`, …) are the installed ones, perhaps of an older
+    /// version.
+    pub fn path(&self, name: &str) -> PathBuf {
+        let own = self.directory.join(name);
+        if own.exists() { own } else { self.clients.join(name) }
     }
 
-    pub(super) fn major(&self) -> u32 {
+    /// Returns the major version of the server, such as 15.
+    pub fn major(&self) -> u32 {
         self.major
     }
+}
+
+fn major_in(directory: &Path, needed: &[&str]) -> Option<u32> {
+    if !needed.iter().all(|it| directory.join(it).is_file()) {
+        return None;
+    }
+    let output = Command::new(directory.join("postgres")).arg("--version").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let version =
+        text.split_whitespace().find(|it| it.starts_with(|c: char| c.is_ascii_digit()))?;
+    let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
 }
 
 fn candidates() -> Vec<PathBuf> {

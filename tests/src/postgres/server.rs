@@ -112,7 +112,8 @@ fn is_ready(data: &Path, pid: u32) -> bool {
     let Ok(text) = fs::read_to_string(data.join("postmaster.pid")) else { return false };
     let mut lines = text.lines();
     lines.next() == Some(pid.to_string().as_str())
-        && lines.nth(6).is_some_and(|state| state.trim_end() == "ready")
+        // A hot standby says `standby`, and takes connections too.
+        && lines.nth(6).is_some_and(|state| matches!(state.trim_end(), "ready" | "standby"))
 }
 
 pub(super) fn read_log(home: &Path) -> String {

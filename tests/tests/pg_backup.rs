@@ -1,0 +1,32 @@
+//! `hayloft pg backup` and `hayloft pg restore` by the whole program: real
+//! servers are backed up under load, and what is restored is started.
+
+#![expect(clippy::unwrap_used, reason = "test code fails by panicking")]
+
+#[path = "pg_backup/ground.rs"]
+mod ground;
+#[path = "pg_backup/restored.rs"]
+mod restored;
+
+#[path = "pg_backup/content.rs"]
+mod content;
+#[path = "pg_backup/damage.rs"]
+mod damage;
+#[path = "pg_backup/encryption.rs"]
+mod encryption;
+#[path = "pg_backup/faults.rs"]
+mod faults;
+#[path = "pg_backup/hooks.rs"]
+mod hooks;
+#[path = "pg_backup/incremental.rs"]
+mod incremental;
+#[path = "pg_backup/refusals.rs"]
+mod refusals;
+#[path = "pg_backup/stream.rs"]
+mod stream;
+#[path = "pg_backup/targets.rs"]
+mod targets;
+#[path = "pg_backup/timelines.rs"]
+mod timelines;
+#[path = "pg_backup/verify.rs"]
+mod verify;

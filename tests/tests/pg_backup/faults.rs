@@ -1,0 +1,112 @@
+//! Backups that are interrupted.
+
+use std::{
+    fs,
+    process::{Child, Stdio},
+};
+
+use super::ground::{Ended, Ground, ONE, TWO, wait_for};
+
+/// Begins a backup that takes long, and waits until it copies.
+fn begin(ground: &Ground) -> Child {
+    let mut command = ground.command(&["backup", "main", "--fast", "--max-rate", "1MB"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for("the beginning of the backup", || {
+        ground
+            .ids("disk")
+            .last()
+            .is_some_and(|id| ground.info("disk", id).contains("status=STARTED"))
+    });
+    child
+}
+
+#[test]
+fn a_lost_session_makes_a_backup_void() {
+    let ground = Ground::new(ONE);
+    let child = begin(&ground);
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+        WHERE application_name = 'hayloft'";
+    assert_eq!(ground.sql(end), "1");
+    let ended = Ended::of(&child.wait_with_output().unwrap()).exits(1);
+    ended.complains("the session with the server was lost");
+    let id = ground.ids("disk").remove(0);
+    let info = ground.info("disk", &id);
+    assert!(info.contains("status=FAILED") && info.contains("error=the session"), "{info}");
+    assert!(ground.parts("disk", &id).is_empty());
+    ground.pg(&["restore", "main", "$DIR/x"]).exits(1).complains("no backup that can be restored");
+}
+
+#[test]
+fn what_a_killed_backup_leaves_is_put_in_order_by_the_next_one() {
+    let ground = Ground::new(TWO);
+    let mut child = begin(&ground);
+    // The program and the worker that it has started.
+    let workers = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for worker in workers.split_whitespace() {
+        let pid = rustix::process::Pid::from_raw(worker.parse().unwrap()).unwrap();
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+    wait_for("the end of the session", || {
+        ground.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'hayloft'")
+            == "0"
+    });
+    let killed = ground.ids("disk").remove(0);
+    assert!(ground.info("disk", &killed).contains("status=STARTED"));
+    ground.pg(&["restore", "main", "$DIR/x"]).exits(1).complains("no backup that can be restored");
+    let id = ground.backup(&[]);
+    for storage in ["disk", "other"] {
+        assert_eq!(ground.ids(storage), [killed.clone(), id.clone()]);
+        let info = ground.info(storage, &killed);
+        assert!(
+            info.contains("status=FAILED") && info.contains("error=it was interrupted"),
+            "{info}"
+        );
+        assert!(ground.parts(storage, &killed).is_empty());
+        assert!(ground.info(storage, &id).contains("status=DONE"));
+    }
+}
+
+#[test]
+fn a_backup_is_done_only_when_its_wal_is_archived() {
+    let ground = Ground::with(ONE, |it| it.setting("archive_command", "false"));
+    let words = ["backup", "main", "--fast", "--json", "--wait-timeout", "1s"];
+    let ended = ground.pg(&words).exits(7);
+    let report = ended.json();
+    assert_eq!(report["status"], "WAITING_FOR_WALS");
+    assert_eq!(report["waits_for"], report["begin_wal"]);
+    assert_eq!(ground.status("disk"), "WAITING_FOR_WALS");
+    ground.pg(&["restore", "main", "$DIR/x"]).exits(1).complains("which is in no storage");
+    let waits = ground.pg(&["backup", "main", "--fast", "--json", "--no-wait"]).exits(0);
+    assert_eq!(waits.json()["status"], "WAITING_FOR_WALS");
+}
+
+#[test]
+fn two_backups_of_a_server_are_not_taken_at_the_same_time() {
+    let ground = Ground::new(ONE);
+    let mut child = begin(&ground);
+    ground.pg(&["backup", "main", "--fast"]).exits(1).complains("is being taken already");
+    rustix::process::kill_process(
+        rustix::process::Pid::from_child(&child),
+        rustix::process::Signal::TERM,
+    )
+    .unwrap();
+    child.wait().unwrap();
+    assert_eq!(ground.status("disk"), "FAILED");
+}
+
+#[test]
+fn a_storage_that_fails_does_not_keep_the_other_from_its_backup() {
+    let ground = Ground::new(TWO);
+    let base = ground.path("other/main/base");
+    fs::create_dir_all(base.parent().unwrap()).unwrap();
+    fs::write(&base, "no directory").unwrap();
+    for path in ["other", "other/main", "other/main/base"] {
+        ground.give(&ground.path(path));
+    }
+    let ended = ground.pg(&["backup", "main", "--fast", "--json"]).exits(1);
+    ended.complains("is not in all storages").complains("other");
+    assert_eq!(ground.status("disk"), "DONE");
+    ground.pg(&["restore", "main", "$DIR/copy"]).exits(0);
+}

@@ -1,0 +1,16 @@
+//! `hayloft pg list`, `show`, `keep`, `delete` and `expire`.
+
+#![expect(clippy::unwrap_used, reason = "test code fails by panicking")]
+
+#[path = "pg_catalogue/barman.rs"]
+mod barman;
+#[path = "pg_catalogue/deletion.rs"]
+mod deletion;
+#[path = "pg_catalogue/expiry.rs"]
+mod expiry;
+#[path = "pg_catalogue/faults.rs"]
+mod faults;
+#[path = "pg_catalogue/lists.rs"]
+mod lists;
+#[path = "pg_catalogue/setting.rs"]
+mod setting;
