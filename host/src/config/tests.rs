@@ -1,3 +1,4 @@
+use hayloft_plugin_api::cedar;
 use proptest::prelude::*;
 
 use super::*;
@@ -262,5 +263,24 @@ proptest! {
                 prop_assert!(is_inside(&text, it.position), "{it:?} in {text:?}");
             }
         }
+    }
+}
+
+#[test]
+fn servers_alone_need_none_of_cedar_backups_sections() {
+    let cases = [
+        ("<postgres_servers/>", &[][..]),
+        ("<storages/>", &[]),
+        ("<hooks/>", &["NoActionSection", "NoOptions"]),
+        ("<extensions/><postgres_servers/>", &["NoOptions"]),
+        ("<purge/><postgres_servers/>", &["NoOptions"]),
+    ];
+    for (sections, expected) in cases {
+        let text = format!("<cb_config>{sections}</cb_config>");
+        let document = Document::from_bytes(Path::new("x.conf"), text.as_bytes()).unwrap();
+        let (_, problems) = cedar::read(&document.root, &cedar::Names::any());
+        let causes: Vec<&str> = problems.iter().map(|it| it.cause.name()).collect();
+        let found: Vec<&str> = causes.into_iter().filter(|it| it.starts_with("No")).collect();
+        assert_eq!(found, expected, "{sections}");
     }
 }

@@ -10,6 +10,10 @@ use crate::config::Node;
 /// The name of the root element.
 pub(super) const ROOT: &str = "cb_config";
 
+/// Sections that Cedar Backup does not know and that give a configuration
+/// something to do without any of its four.
+const BEYOND: [&str; 3] = ["plugins", "storages", "postgres_servers"];
+
 /// The standard sections of a configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Document {
@@ -38,6 +42,10 @@ pub struct Document {
 /// sections and fields in a fixed order each time. The document is of use
 /// only if none of them is more than a warning.
 ///
+/// Where there is a section that Cedar Backup does not know, such as
+/// `<postgres_servers>`, none of its four sections for actions is needed, and
+/// `<options>` only by actions.
+///
 /// A section that occurs twice counts once, and its first occurrence wins. A
 /// root of another name is not wrong in itself, but nothing is found in it.
 pub fn read(root: &Node, names: &Names) -> (Document, Vec<Problem>) {
@@ -56,7 +64,8 @@ pub fn read(root: &Node, names: &Names) -> (Document, Vec<Problem>) {
         purge: section(root, &findings),
         place,
     };
-    document.validate(&findings);
+    let beyond = BEYOND.iter().any(|it| root.child(it).is_some());
+    document.validate(&findings, beyond);
     (document, findings.into_problems())
 }
 
@@ -65,17 +74,19 @@ fn section<S: Section>(root: &Node, findings: &Findings<'_>) -> Option<S> {
 }
 
 impl Document {
-    fn validate(&self, findings: &Findings<'_>) {
+    fn validate(&self, findings: &Findings<'_>, beyond: bool) {
         let actions = [
             self.collect.is_some(),
             self.stage.is_some(),
             self.store.is_some(),
             self.purge.is_some(),
         ];
-        if !actions.contains(&true) {
+        let idle = !actions.contains(&true);
+        if idle && !beyond {
             findings.missing(Cause::NoActionSection, &self.place);
         }
-        if self.options.is_none() {
+        let needed = !(idle && beyond && self.extensions.is_none());
+        if self.options.is_none() && needed {
             findings.missing(Cause::NoOptions, &self.place);
         }
         let context = Context { options: self.options.as_ref(), peers: self.peers.as_ref() };
