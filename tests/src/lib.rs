@@ -9,6 +9,7 @@
 )]
 
 pub mod chaos;
+pub mod faults;
 pub mod fixture;
 pub mod mariadb;
 pub mod postgres;

@@ -8,12 +8,16 @@ mod ground;
 #[path = "pg_backup/restored.rs"]
 mod restored;
 
+#[path = "pg_backup/action.rs"]
+mod action;
 #[path = "pg_backup/content.rs"]
 mod content;
 #[path = "pg_backup/damage.rs"]
 mod damage;
 #[path = "pg_backup/encryption.rs"]
 mod encryption;
+#[path = "pg_backup/every_change.rs"]
+mod every_change;
 #[path = "pg_backup/faults.rs"]
 mod faults;
 #[path = "pg_backup/hooks.rs"]
@@ -22,6 +26,8 @@ mod hooks;
 mod incremental;
 #[path = "pg_backup/refusals.rs"]
 mod refusals;
+#[path = "pg_backup/resumed.rs"]
+mod resumed;
 #[path = "pg_backup/stream.rs"]
 mod stream;
 #[path = "pg_backup/targets.rs"]

@@ -6,6 +6,8 @@
 mod barman;
 #[path = "pg_catalogue/deletion.rs"]
 mod deletion;
+#[path = "pg_catalogue/every_change.rs"]
+mod every_change;
 #[path = "pg_catalogue/expiry.rs"]
 mod expiry;
 #[path = "pg_catalogue/faults.rs"]

@@ -1,11 +1,12 @@
-//! What is done as a step of a run: archiving WAL that waits.
+//! What is done as a step of a run.
 
+mod backup;
 mod drill;
 mod expire;
 
 use hayloft_plugin_api::{Action, Error, Host, Outcome, Request, Result};
 
-pub use self::{drill::Drill, expire::Expire};
+pub use self::{backup::Backup, drill::Drill, expire::Expire};
 use crate::{
     config::{PostgresServers, Server},
     intake::{self, Tally},
@@ -39,6 +40,7 @@ impl Action for WalArchive {
                 Ok(Ok(tally)) => {
                     judge(name, &tally, &mut failures, &mut warnings);
                     all.add(tally);
+                    intake::complete_backups(host, server);
                 }
                 Ok(Err(who)) => failures
                     .push(format!("the WAL of server {name} is being archived already, by {who}")),

@@ -9,21 +9,27 @@
 //! | `pipeline`, `worker`, `pages` | frames: read, checked, hashed and compressed by several threads |
 //! | `lane`, `part`, `encoding` | frames into objects of storages |
 //! | `parent` | what an older backup has already |
-//! | `record` | `backup.info` in every storage |
-//! | `wait` | until the WAL that makes it consistent is archived |
-//! | `leftovers` | what a killed backup has left |
+//! | `describe`, `record` | what is said of it, and `backup.info` in every storage |
+//! | `wait`, `complete` | until the WAL that makes it consistent is archived; now, or by the next one |
+//! | `leftovers`, `resume` | what a killed backup has left, and how the next one goes on with it |
+//! | `due` | which backup a run of the action takes |
 //!
 //! What holds:
 //!
 //! * A backup is `DONE` only if everything it consists of, its manifest, and
 //!   all WAL from its beginning to its end are durable in the storage.
-//! * Without its manifest it is no backup. The next one marks it as failed and
-//!   removes what it had written.
+//! * Without its manifest it is no backup. The next one goes on with it, if it
+//!   knows what was stored, or marks it as failed and removes that.
+//! * One at a time is taken of a server: by a lock of this machine, one in the
+//!   server's database, and a lease in each storage that can hold one.
 //! * A session that was lost, or a standby that was promoted, makes it
 //!   `FAILED`.
 //! * A storage that fails does not keep others from getting the backup.
 
+mod complete;
 mod course;
+mod describe;
+pub(crate) mod due;
 mod encoding;
 mod events;
 mod found;
@@ -32,12 +38,14 @@ mod lanes;
 mod leftovers;
 mod local;
 mod outside;
+mod pace;
 mod pages;
 mod parent;
 mod part;
 mod pipeline;
 pub(crate) mod place;
 mod record;
+mod resume;
 pub(crate) mod session;
 mod stream;
 mod tar;
@@ -47,9 +55,11 @@ mod worker;
 
 use std::time::Duration;
 
+use hayloft_plugin_api::config::ByteSize;
 use serde::Serialize;
 
 pub(crate) use self::{
+    complete::{complete, complete_in},
     course::take,
     encoding::Compressor,
     found::{Found, all, open_manifest},
@@ -59,7 +69,7 @@ pub(crate) use self::{
 };
 use crate::{
     catalogue::{BackupId, BackupInfo, Status},
-    config::Method,
+    config::{Method, Server},
 };
 
 /// How a backup is to be taken.
@@ -79,6 +89,24 @@ pub(crate) struct Options {
     pub(crate) max_rate: Option<u64>,
     /// How long it waits for its WAL; none is not at all.
     pub(crate) patience: Option<Duration>,
+    /// Whether it must go on with one that was killed.
+    pub(crate) resume: bool,
+}
+
+impl Options {
+    /// As the server's configuration says.
+    pub(crate) fn configured(server: &Server, base: Base) -> Self {
+        Self {
+            method: server.backup.method,
+            base,
+            name: None,
+            fast: server.backup.fast_checkpoint,
+            workers: server.backup_workers(),
+            max_rate: server.backup.max_rate.map(ByteSize::bytes),
+            patience: Some(server.backup_patience()),
+            resume: false,
+        }
+    }
 }
 
 /// What a backup is compared with.

@@ -36,7 +36,7 @@ pub(crate) use self::tests::{backup, vectors};
 pub(crate) use self::{
     copy::{Copy, Known, State},
     expire::{Expiry, StorageExpiry, WalExpiry, expire},
-    guard::Guard,
+    guard::{Guard, Work},
     id::BackupId,
     info::{BackupInfo, BackupKind, Status, Tablespace},
     mark::{Keep, is_going, set_keep},

@@ -43,7 +43,7 @@ mod verify;
 mod wal;
 
 use hayloft_plugin_api::{
-    Arguments, Command, CommandSpec, Error, ErrorKind, Host, Request, Result,
+    Argument, Arguments, Command, CommandSpec, Error, ErrorKind, Host, Request, Result,
 };
 
 use crate::config::{PostgresServers, Server};
@@ -130,6 +130,43 @@ impl<'a> Call<'a> {
             }),
         }
     }
+
+    /// Finds the servers that are named; without a name, all active ones.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    fn chosen(&self) -> Result<Vec<&'a Server>> {
+        let named = self.arguments.all("server");
+        if !named.is_empty() {
+            return named.iter().map(|it| self.server(Some(it))).collect();
+        }
+        let all = &self.servers.server;
+        let active: Vec<&Server> = all.iter().filter(|it| it.active).collect();
+        if active.is_empty() && !all.is_empty() {
+            let known: Vec<&str> = all.iter().map(|it| it.name.as_str()).collect();
+            return Err(Error::msg("no PostgreSQL server is active")
+                .hint(format!("name those that are meant: {}", known.join(", "))));
+        }
+        if active.is_empty() {
+            // Says that there is none.
+            return self.server(None).map(|only| vec![only]);
+        }
+        Ok(active)
+    }
+}
+
+/// The argument that [`Call::chosen`] reads.
+fn which_servers() -> Argument {
+    Argument::positional("server", "SERVER", "The servers; all active ones if none is named")
+        .multiple()
+}
+
+/// Returns the exit code that tells more: a failure is worse than a lock, and
+/// that than a warning.
+fn worse(one: u8, other: u8) -> u8 {
+    let rank = |code| [0, 7, 3, 1].iter().position(|it| *it == code);
+    if rank(other) > rank(one) { other } else { one }
 }
 
 /// The part of a description that lists commands below.

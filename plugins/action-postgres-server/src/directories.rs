@@ -1,6 +1,6 @@
-//! Where files of WAL wait on this machine.
+//! What a server has on this machine.
 
-use std::path::PathBuf;
+use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::PathBuf};
 
 use hayloft_plugin_api::{Error, ErrorKind, Host, Result};
 
@@ -37,6 +37,21 @@ impl Directories {
             errors: find(&server.errors_directory, "errors")?,
         })
     }
+}
+
+/// Makes the directory for what is only needed while something is done with a
+/// server's backups; none without a working directory.
+///
+/// # Errors
+///
+/// If it cannot be made.
+pub(crate) fn own(host: &Host, server: &str) -> Result<Option<PathBuf>> {
+    let working = host.settings().ok().map(|it| it.working_dir).filter(|it| it.is_absolute());
+    let Some(working) = working else { return Ok(None) };
+    let path = working.join("postgres").join(server);
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
+    made.map_err(|e| Error::from(e).context(format!("cannot make {}", path.display())))?;
+    Ok(Some(path))
 }
 
 fn nowhere(server: &Server, name: &str) -> Error {

@@ -35,6 +35,7 @@ pub(crate) use self::{
 };
 use crate::{
     archive::Archive,
+    backup,
     config::Server,
     directories::Directories,
     lock::{Lock, Tried},
@@ -72,6 +73,15 @@ pub(crate) fn archive(host: &Host, server: &Server) -> Result<std::result::Resul
         all.add(pass.run(&batch(server, directory, streamed)?));
     }
     Ok(Ok(all))
+}
+
+/// Says of backups that waited for WAL which is archived now that they are
+/// `DONE`. What cannot be said now is said another time.
+pub(crate) fn complete_backups(host: &Host, server: &Server) {
+    if let Err(error) = backup::complete(host, server) {
+        let name = &server.name;
+        tracing::warn!("backups of server {name} that wait for WAL still do: {}", chain(&error));
+    }
 }
 
 /// Returns how many files wait for that.

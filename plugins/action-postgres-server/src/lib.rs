@@ -19,7 +19,7 @@ mod several;
 mod verify;
 
 pub use self::{
-    action::{Drill, Expire, WalArchive},
+    action::{Backup, Drill, Expire, WalArchive},
     commands::{
         Pg,
         report::Report,
@@ -33,6 +33,7 @@ hayloft_plugin_api::export_plugin! {
     description: "Checks, controls and backs up PostgreSQL servers",
     actions: [
         WalArchive as "walarchive" { section: "postgres_servers", phase: "none" },
+        Backup as "postgresbackup" { section: "postgres_servers", phase: "none" },
         Expire as "postgresexpire" { section: "postgres_servers", phase: "none" },
         Drill as "postgresdrill" { section: "postgres_servers", phase: "none" },
     ],

@@ -72,6 +72,13 @@ pub(crate) struct Header {
     /// Its databases.
     #[serde(default)]
     pub(crate) databases: Vec<Database>,
+    /// Its subscriptions that are enabled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) subscriptions: Vec<String>,
+    /// Whether it was gone on with after it was interrupted: frames of its own
+    /// parts are in no order then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) resumed: bool,
     /// How many parts are referred to.
     pub(crate) parts: u32,
 }

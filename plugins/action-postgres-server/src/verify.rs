@@ -11,8 +11,10 @@
 //!   content is in the manifest;
 //! * each segment of WAL without which it is not consistent.
 //!
-//! A part that several backups refer to is read once.
+//! A part that several backups refer to is read once. What was good is noted on
+//! this machine, for the next time.
 
+mod known;
 mod part;
 mod run;
 
@@ -30,6 +32,8 @@ pub(crate) struct Options {
     pub(crate) storage: Option<String>,
     /// How many of a hundred parts are read.
     pub(crate) percent: u8,
+    /// Whether only what was not yet found to be good is read.
+    pub(crate) changed: bool,
     /// Whether WAL is read, too.
     pub(crate) wal: bool,
     /// How many bytes a second are read at most.
@@ -49,7 +53,8 @@ pub(crate) struct Report {
     pub(crate) objects: u64,
     /// Bytes of them.
     pub(crate) bytes: u64,
-    /// How many parts were left out, since only a sample was wanted.
+    /// How many parts and segments were left out: only a sample was wanted, or
+    /// what has changed since.
     pub(crate) left_out: u64,
     /// What is wrong.
     pub(crate) problems: Vec<Problem>,

@@ -78,3 +78,10 @@ impl LeaseError {
         }
     }
 }
+
+/// Tells whether an error of [`acquire`](crate::acquire) says that somebody
+/// else has the lease, and not that the storage failed.
+pub fn is_held(error: &Error) -> bool {
+    // What a storage says is a cause of ours.
+    error.kind() == ErrorKind::TRANSIENT && error.causes().is_empty()
+}

@@ -12,6 +12,7 @@ mod tests;
 
 pub use self::{
     acquire::{Terms, acquire},
+    error::is_held,
     held::Lease,
     object::{Holder, holder},
 };

@@ -5,6 +5,8 @@ use std::{
     process::{Child, Stdio},
 };
 
+use hayloft_tests::chaos;
+
 use super::ground::{Ended, Ground, ONE, TWO, wait_for};
 
 /// Begins a backup that takes long, and waits until it copies.
@@ -38,16 +40,10 @@ fn a_lost_session_makes_a_backup_void() {
 
 #[test]
 fn what_a_killed_backup_leaves_is_put_in_order_by_the_next_one() {
-    let ground = Ground::new(TWO);
+    // No part is whole before the end, so there is nothing to be gone on with.
+    let ground = Ground::new(&TWO.replace("4MB", "1GB"));
     let mut child = begin(&ground);
-    // The program and the worker that it has started.
-    let workers = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    for worker in workers.split_whitespace() {
-        let pid = rustix::process::Pid::from_raw(worker.parse().unwrap()).unwrap();
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-    }
+    chaos::power_cut(&mut child);
     wait_for("the end of the session", || {
         ground.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'hayloft'")
             == "0"
@@ -80,6 +76,54 @@ fn a_backup_is_done_only_when_its_wal_is_archived() {
     ground.pg(&["restore", "main", "$DIR/x"]).exits(1).complains("which is in no storage");
     let waits = ground.pg(&["backup", "main", "--fast", "--json", "--no-wait"]).exits(0);
     assert_eq!(waits.json()["status"], "WAITING_FOR_WALS");
+    // Nobody says that they are done before they are.
+    ground.pg(&["wal", "archive", "main"]).exits(0);
+    ground.pg(&["expire", "main"]).exits(0);
+    let ids = ground.ids("disk");
+    for id in &ids {
+        assert!(ground.info("disk", id).contains("status=WAITING_FOR_WALS"));
+    }
+    ground.archives_again();
+    ground.archive_all();
+    ground.pg(&["wal", "archive", "main"]).exits(0);
+    for id in &ids {
+        assert!(ground.info("disk", id).contains("status=DONE"));
+    }
+    ground.pg(&["verify", "main"]).exits(0);
+    ground.pg(&["restore", "main", "$DIR/x"]).exits(0);
+}
+
+#[test]
+fn whoever_comes_next_completes_what_waited_for_wal() {
+    for next in [&["expire", "main"] as &[&str], &["backup", "main", "--fast"]] {
+        let ground = Ground::new(ONE);
+        let words = ["backup", "main", "--fast", "--json", "--no-wait"];
+        let id = ground.pg(&words).exits(0).json()["id"].as_str().unwrap().to_owned();
+        ground.archive_all();
+        assert!(ground.info("disk", &id).contains("status=WAITING_FOR_WALS"));
+        ground.pg(next).exits(0);
+        assert!(ground.info("disk", &id).contains("status=DONE"), "{next:?}");
+    }
+}
+
+#[test]
+fn two_machines_do_not_back_up_a_server_at_the_same_time() {
+    let ground = Ground::new(&ONE.replace("4MB", "1GB"));
+    ground.second_machine();
+    let mut child = begin(&ground);
+    let other = |words: &[&str]| {
+        let mut command = ground.command_of("second.conf", words);
+        Ended::of(&command.output().unwrap())
+    };
+    other(&["backup", "main", "--fast"]).exits(1).complains("has the lease main/leases/backup");
+    // Nor does it put in order what is under way.
+    assert_eq!(ground.status("disk"), "STARTED");
+    chaos::power_cut(&mut child);
+    // It has died, and loses the lease.
+    other(&["backup", "main", "--fast"]).exits(0);
+    let ids = ground.ids("disk");
+    assert!(ground.info("disk", &ids[0]).contains("status=FAILED"));
+    assert!(ground.info("disk", &ids[1]).contains("status=DONE"));
 }
 
 #[test]

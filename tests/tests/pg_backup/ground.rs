@@ -130,11 +130,37 @@ impl Ground {
         self.dir().join(name)
     }
 
+    /// Makes a configuration with the same storages and another working
+    /// directory: that of another machine.
+    pub(crate) fn second_machine(&self) {
+        let text = fs::read_to_string(self.path("hayloft.conf")).unwrap();
+        fs::write(self.path("second.conf"), text.replace("/work<", "/second<")).unwrap();
+    }
+
+    /// Lets the server archive that did not.
+    pub(crate) fn archives_again(&self) {
+        let path = self.dir().display();
+        let push = format!("{path}/bin/hayloft -c {path}/hayloft.conf pg wal push main %p");
+        self.sql(&format!("ALTER SYSTEM SET archive_command = '{push}'"));
+        self.sql("SELECT pg_reload_conf()");
+    }
+
     /// Prepares `hayloft pg …` under the server's account.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
+        self.command_of("hayloft.conf", words)
+    }
+
+    /// The same with another configuration.
+    pub(crate) fn command_of(&self, configuration: &str, words: &[&str]) -> Command {
+        let mut command = self.program(configuration);
+        command.arg("pg").args(words.iter().map(|it| self.expand(it)));
+        command
+    }
+
+    /// Prepares `hayloft …` under the server's account.
+    pub(crate) fn program(&self, configuration: &str) -> Command {
         let mut command = Command::new(self.path("bin/hayloft"));
-        command.arg("-c").arg(self.path("hayloft.conf")).arg("pg");
-        command.args(words.iter().map(|it| self.expand(it)));
+        command.arg("-c").arg(self.path(configuration));
         command.current_dir(self.dir()).stdin(Stdio::null()).env("NO_COLOR", "1");
         for name in ["HAYLOFT_CONFIG", "HAYLOFT_LOG", "HAYLOFT_PLUGIN_PATH"] {
             command.env_remove(name);

@@ -6,6 +6,7 @@ use hayloft_plugin_api::{ByteRange, Error, ErrorKind, ObjectMeta, Result};
 use hayloft_postgres::wal::{FileName, Lsn, SegmentSize, Start, TimelineId};
 
 use super::{Archive, Kept, identity, place, read, source};
+use crate::catalogue::{BackupInfo, Status};
 
 /// More than the description of a backup has, in bytes.
 const MOST: u64 = 16 << 20;
@@ -15,8 +16,8 @@ const MOST: u64 = 16 << 20;
 pub(crate) struct Backup {
     /// Its number: `20261117T020000`.
     pub(crate) id: String,
-    /// How far it has got, in Barman's words: `DONE`, `WAITING_FOR_WALS`, ….
-    pub(crate) status: String,
+    /// How far it has got.
+    pub(crate) status: Status,
     /// The timeline on which it was made.
     pub(crate) timeline: Option<TimelineId>,
     /// Where its WAL begins; nothing for one that has not got so far.
@@ -27,9 +28,8 @@ impl Backup {
     /// Returns where a recovery with it begins; nothing for one that cannot be
     /// restored.
     pub(crate) fn start(&self) -> Option<Start> {
-        let done = matches!(self.status.as_str(), "DONE" | "WAITING_FOR_WALS");
         let timeline = self.timeline.unwrap_or(TimelineId::FIRST);
-        self.begin.filter(|_| done).map(|position| Start { timeline, position })
+        self.begin.filter(|_| self.status.is_copied()).map(|position| Start { timeline, position })
     }
 }
 
@@ -124,22 +124,14 @@ impl Archive<'_> {
     }
 }
 
-/// Reads the lines of a description.
+/// Reads a description.
 fn described(id: &str, text: &str) -> Result<Backup> {
-    let value = |wanted: &str| {
-        let mut fields = text.lines().filter_map(|line| line.split_once('='));
-        let value = fields.find(|(name, _)| name.trim() == wanted).map(|(_, value)| value.trim());
-        value.filter(|it| !it.is_empty() && *it != "None")
-    };
-    let corrupt =
-        |name: &str, text: &str| Error::new(ErrorKind::CORRUPT, format!("its {name} is `{text}`"));
-    let begin = value("begin_xlog").map(|it| it.parse().map_err(|_| corrupt("begin_xlog", it)));
-    let timeline = value("timeline").map(|it| it.parse().map_err(|_| corrupt("timeline", it)));
+    let info = BackupInfo::parse(text)?;
     Ok(Backup {
         id: id.to_owned(),
-        status: value("status").unwrap_or_default().to_owned(),
-        timeline: timeline.transpose()?,
-        begin: begin.transpose()?,
+        status: info.status,
+        timeline: info.timeline,
+        begin: info.begin_xlog,
     })
 }
 
@@ -150,7 +142,10 @@ mod tests {
     #[test]
     fn a_backup_tells_where_its_wal_begins() {
         let cases = [
-            ("begin_wal=1\nbegin_xlog=0/5000028\nend_xlog=0/6000000\n", Ok(Some("0/5000028"))),
+            (
+                "begin_wal=000000010000000000000005\nbegin_xlog=0/5000028\nend_xlog=0/6000000\n",
+                Ok(Some("0/5000028")),
+            ),
             ("begin_xlog = 1/0", Ok(Some("1/0"))),
             ("begin_xlog=None\n", Ok(None)),
             ("status=EMPTY\n", Ok(None)),
@@ -166,7 +161,8 @@ mod tests {
 
     #[test]
     fn a_recovery_begins_with_a_backup_that_is_whole() {
-        let cases = [("DONE", true), ("WAITING_FOR_WALS", true), ("FAILED", false), ("", false)];
+        let cases =
+            [("DONE", true), ("WAITING_FOR_WALS", true), ("FAILED", false), ("EMPTY", false)];
         for (status, good) in cases {
             let text = format!("status={status}\ntimeline=3\nbegin_xlog=0/5000028\n");
             let start = described("1", &text).unwrap().start();

@@ -1,35 +1,35 @@
 //! The steps of a backup.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use hayloft_plugin_api::{Error, ErrorKind, Host, Progress, Result};
-use hayloft_postgres::wal::{Lsn, SegmentName, TimelineId};
-use jiff::{Timestamp, Zoned, tz::TimeZone};
+use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
-    DamagedFile, Options, Report, events,
+    DamagedFile, Options, Report,
+    complete::complete,
+    describe, events,
     events::About,
     found,
     lane::{Finished, Lane},
-    lanes::{self, Lanes},
+    lanes::{self, Lanes, Wanted},
     leftovers,
     local::Local,
     outside,
+    pace::Pace,
     part::Member,
     pipeline::{self, Feed},
     record,
+    resume::{self, Dead},
     session::{self, Ended, Session},
     stream::{self, Incoming},
     wait::{self, Span},
 };
 use crate::{
     archive,
-    catalogue::{self, BackupId, BackupInfo, Moment, Status, Tablespace},
+    catalogue::{self, BackupId, BackupInfo, Guard, Place, Status, Work},
     config::{Method, Server},
-    lock::{Lock, Tried},
+    directories,
     manifest::{FORMAT, FRAME, File, Header, Kind},
 };
 
@@ -41,32 +41,24 @@ use crate::{
 /// `failures` is one that some storages have.
 pub(crate) fn take(host: &Host, server: &Server, options: &Options) -> Result<Report> {
     let began = Instant::now();
-    let own = own_directory(host, server)?;
-    // Without it the lock in the server's database is all there is.
-    let _lock = own.as_ref().map(|it| lock(server, it)).transpose()?;
-    let spool = own.unwrap_or_else(std::env::temp_dir);
+    let mut members = lanes::members(host, server)?;
+    let guard = guard(host, server, &mut members)?;
     let session = Session::open(server)?;
     let source = match options.method {
         Method::Local => Source::Local(Local::open(&session.facts)?),
         Method::Stream => Source::Stream,
     };
-    let mut members = lanes::members(host, server)?;
-    for member in &mut members {
-        let facts = &session.facts;
-        archive::claim_for(
-            &member.storage,
-            &server.name,
-            (facts.system_identifier, facts.version, facts.segment),
-        )?;
-        if let Err(error) = leftovers::settle(&member.storage, &server.name) {
-            member.fail(error);
-        }
+    claim(server, &session, &mut members)?;
+    let own = directories::own(host, &server.name)?;
+    let dead = prepare(server, options, own.as_deref(), &mut members)?;
+    if let Err(error) = complete(host, server) {
+        tracing::warn!("backups that wait for WAL still do: {error}");
     }
-    let storages: Vec<_> =
-        members.iter().filter(|it| it.failed.is_none()).map(|it| &it.storage).collect();
-    let previous = found::newest(&storages, &server.name)?;
-    let id = BackupId::choose(Timestamp::now(), &TimeZone::system(), previous);
-    let lanes = lanes::open(host, server, (id, options.base, options.method), &spool)?;
+    let (id, previous) = name(server, dead.as_ref(), &members)?;
+    let (base, method) = (options.base, options.method);
+    let own_directory = own.as_deref();
+    let wanted = Wanted { id, base, method, members: &members, own: own_directory, dead };
+    let lanes = lanes::open(host, server, wanted)?;
     let mut about = About {
         server: server.name.clone(),
         id,
@@ -75,36 +67,111 @@ pub(crate) fn take(host: &Host, server: &Server, options: &Options) -> Result<Re
         storages: members.iter().map(|it| it.name.clone()).collect(),
     };
     events::before(host, &about)?;
-    let info = first_info(server, options, &session, (id, lanes.parent));
+    let info = describe::first(server, options, &session.facts, (id, lanes.parent));
+    let damaged = Vec::new();
     let mut course =
-        Course { host, server, options, session, source, members, info, id, damaged: Vec::new() };
+        Course { host, server, options, session, source, members, info, id, damaged, guard };
     let outcome = course.run(lanes);
+    // Whatever came of it, there is nothing to be gone on with.
+    own.iter().for_each(|it| resume::forget(it));
     about.status = course.info.status;
     events::after(host, &about, outcome.as_ref().err());
+    course.guard.release();
     let mut report = outcome?;
     report.seconds = began.elapsed().as_secs_f64();
     Ok(report)
 }
 
-/// The directory for what is only needed while a backup is taken; none without
-/// a working directory.
-fn own_directory(host: &Host, server: &Server) -> Result<Option<PathBuf>> {
-    use std::os::unix::fs::DirBuilderExt;
-    let working = host.settings().ok().map(|it| it.working_dir).filter(|it| it.is_absolute());
-    let Some(working) = working else { return Ok(None) };
-    let path = working.join("postgres").join(&server.name);
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
-    made.map_err(|e| Error::from(e).context(format!("cannot make {}", path.display())))?;
-    Ok(Some(path))
+/// Sees to it that nobody else takes a backup of the server. A storage that
+/// does not tell gets none.
+fn guard(host: &Host, server: &Server, members: &mut [Member]) -> Result<Guard> {
+    let mut places = Vec::new();
+    for member in members.iter() {
+        let storage = Arc::new(host.storage(&member.name)?);
+        places.push(Place { name: member.name.clone(), storage });
+    }
+    let mut failed = |name: &str, error: Error| {
+        if error.kind() == ErrorKind::CANCELLED {
+            return Err(error);
+        }
+        // The lock of this machine and that of the server's database are left.
+        if error.kind() == ErrorKind::UNSUPPORTED {
+            tracing::warn!("{error}");
+        } else if let Some(it) = members.iter_mut().find(|it| it.name == name) {
+            it.fail(error);
+        }
+        Ok(())
+    };
+    let taken = Guard::take_where(host, (&server.name, Work::Backup), &places, &mut failed)?;
+    taken.map_err(|who| {
+        let message = format!("a backup of server {} is being taken already: {who}", server.name);
+        Error::new(ErrorKind::TRANSIENT, message)
+    })
 }
 
-fn lock(server: &Server, directory: &std::path::Path) -> Result<Lock> {
-    match Lock::take(&directory.join(".backup.lock"))? {
-        Tried::Taken(lock) => Ok(lock),
-        Tried::Held(who) => Err(Error::new(
-            ErrorKind::TRANSIENT,
-            format!("a backup of server {} is being taken already, by {who}", server.name),
-        )),
+/// Makes sure that storages are not those of another cluster. One that does
+/// not tell gets no backup.
+fn claim(server: &Server, session: &Session, members: &mut [Member]) -> Result<()> {
+    let facts = &session.facts;
+    for member in members.iter_mut().filter(|it| it.failed.is_none()) {
+        let cluster = (facts.system_identifier, facts.version, facts.segment);
+        match archive::claim_for(&member.storage, &server.name, cluster) {
+            Err(error) if error.kind() == ErrorKind::ALREADY_EXISTS => return Err(error),
+            Err(error) => member.fail(error),
+            Ok(()) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Puts in order what was interrupted; returns what is gone on with.
+fn prepare(
+    server: &Server,
+    options: &Options,
+    own: Option<&Path>,
+    members: &mut [Member],
+) -> Result<Option<Dead>> {
+    let dead = own.map(|it| Dead::find(it, &server.name, members)).transpose();
+    // A storage that does not tell now does not tell in a moment either.
+    let dead = dead.unwrap_or_else(|error| {
+        tracing::warn!("whether there is a backup to be gone on with is not known: {error}");
+        None
+    });
+    let dead = dead.flatten();
+    if dead.is_none() && options.resume {
+        let message = format!("there is no backup of server {} to be gone on with", server.name);
+        return Err(Error::new(ErrorKind::NOT_FOUND, message).hint(
+            "only the newest one can be, on the machine on which it was killed, when one of its \
+             parts is stored; leave --resume away to begin anew",
+        ));
+    }
+    let spared = dead.as_ref().map(|it| it.id);
+    for member in members.iter_mut().filter(|it| it.failed.is_none()) {
+        if let Err(error) = leftovers::settle(&member.storage, &server.name, spared) {
+            member.fail(error);
+        }
+    }
+    Ok(dead)
+}
+
+/// Names a backup, and the one before it.
+fn name(
+    server: &Server,
+    dead: Option<&Dead>,
+    members: &[Member],
+) -> Result<(BackupId, Option<BackupId>)> {
+    let good = members.iter().filter(|it| it.failed.is_none()).map(|it| &it.storage);
+    let good: Vec<_> = good.collect();
+    match dead {
+        Some(dead) => {
+            tracing::info!("backup {} was interrupted, and is gone on with", dead.id);
+            Ok((dead.id, found::newest(&good, &server.name, Some(dead.id))?))
+        }
+        None => {
+            let previous = found::newest(&good, &server.name, None)?;
+            let id = BackupId::choose(Timestamp::now(), &TimeZone::system(), previous);
+            Ok((id, previous))
+        }
     }
 }
 
@@ -119,6 +186,7 @@ struct Course<'a> {
     id: BackupId,
     /// What the server says of damaged files.
     damaged: Vec<DamagedFile>,
+    guard: Guard,
 }
 
 /// Where the files come from.
@@ -164,9 +232,13 @@ impl Course<'_> {
             Source::Stream => self.store_stream(lanes)?,
         };
         pipeline::each(&mut lanes, Lane::finish_parts)?;
-        self.ended(&ended, &lanes);
+        lanes.iter().filter(|it| !it.has_failed()).for_each(Lane::drop_unused);
+        let facts = &self.session.facts;
+        describe::ended(&mut self.info, &ended, facts.segment);
+        describe::sizes(&mut self.info, &lanes);
         self.write(Status::Started)?;
         let header = self.header(parent);
+        self.guard.check()?;
         let write = |lane: Lane| lane.write_manifest(header.clone());
         let finished: Vec<Finished> = lanes.into_iter().map(write).collect();
         if finished.iter().flat_map(|it| &it.members).all(|it| it.failed.is_some()) {
@@ -196,7 +268,7 @@ impl Course<'_> {
 
     fn store_local(&mut self, lanes: Lanes) -> Result<(Vec<Lane>, Ended)> {
         let start = self.session.start(&self.label(), self.options.fast)?;
-        self.begun(start.lsn, start.timeline);
+        describe::begun(&mut self.info, (start.lsn, start.timeline), self.session.facts.segment);
         self.write(Status::Started)?;
         let Source::Local(local) = &self.source else { return Err(Error::msg("no directory")) };
         let mut pace = Pace::new(self.options.max_rate, local.size()?);
@@ -219,7 +291,7 @@ impl Course<'_> {
         let spaces = self.session.facts.tablespaces.clone();
         let mut incoming = Incoming::new(backup, &spaces);
         let (begin, timeline) = incoming.start()?;
-        self.begun(begin, timeline);
+        describe::begun(&mut self.info, (begin, timeline), self.session.facts.segment);
         self.write(Status::Started)?;
         let mut pace = Pace::new(None, 0);
         let mut step = |file: &File, bytes: u64| self.step(&mut pace, file, bytes);
@@ -236,6 +308,7 @@ impl Course<'_> {
     fn step(&self, pace: &mut Pace, file: &File, bytes: u64) -> Result<()> {
         self.host.check_cancelled()?;
         self.session.check()?;
+        self.guard.check()?;
         pace.go(self.host, file, bytes);
         Ok(())
     }
@@ -279,31 +352,6 @@ impl Course<'_> {
         }
     }
 
-    fn begun(&mut self, begin: Lsn, timeline: TimelineId) {
-        let size = self.session.facts.segment;
-        self.info.begin_xlog = Some(begin);
-        self.info.begin_offset = Some(begin.offset(size));
-        self.info.begin_wal = Some(SegmentName::containing(begin, timeline, size));
-        self.info.timeline = Some(timeline);
-    }
-
-    fn ended(&mut self, ended: &Ended, lanes: &[Lane]) {
-        let info = &mut self.info;
-        let size = self.session.facts.segment;
-        info.begin_wal = Some(ended.first);
-        info.end_wal = Some(ended.last);
-        info.end_xlog = Some(ended.stopped.lsn);
-        info.end_offset = Some(ended.stopped.lsn.offset(size));
-        info.end_time = Some(Moment::of(&Zoned::now()));
-        info.timeline = Some(ended.timeline);
-        info.backup_label = Some(String::from_utf8_lossy(&ended.stopped.label).into_owned());
-        if let Some(tally) = lanes.iter().find(|it| !it.has_failed()).map(Lane::tally) {
-            info.size = Some(tally.size);
-            info.cluster_size = Some(tally.size);
-            info.deduplicated_size = Some(tally.stored);
-        }
-    }
-
     fn header(&self, parent: Option<BackupId>) -> Header {
         let facts = &self.session.facts;
         Header {
@@ -314,7 +362,7 @@ impl Course<'_> {
             version: facts.version_number,
             checksums: facts.checksums,
             segment_size: facts.segment.bytes(),
-            method: method_name(self.options.method).to_owned(),
+            method: describe::method_name(self.options.method).to_owned(),
             data: facts.data.clone().into(),
             owner: match &self.source {
                 Source::Local(local) => Some(local.owner.clone()),
@@ -323,6 +371,8 @@ impl Course<'_> {
             frame: FRAME,
             parent: parent.as_ref().map(ToString::to_string),
             databases: facts.databases.clone(),
+            subscriptions: facts.subscriptions.clone(),
+            resumed: false,
             parts: 0,
         }
     }
@@ -371,87 +421,4 @@ fn labels(feed: &mut Feed<'_>, ended: &Ended) -> Result<()> {
         return Ok(());
     }
     feed.bytes(file("tablespace_map"), &ended.stopped.tablespace_map)
-}
-
-fn method_name(method: Method) -> &'static str {
-    match method {
-        Method::Local => "local",
-        Method::Stream => "stream",
-    }
-}
-
-fn first_info(
-    server: &Server,
-    options: &Options,
-    session: &Session,
-    (id, parent): (BackupId, Option<BackupId>),
-) -> BackupInfo {
-    let facts = &session.facts;
-    let text = |it: &String| (!it.is_empty()).then(|| it.clone());
-    let destination = server.backup_destinations().into_iter().next();
-    let named = |it: String| (it != crate::config::NONE).then_some(it);
-    let (compression, encryption) =
-        destination.map(|it| (named(it.compress), named(it.encrypt))).unwrap_or_default();
-    tracing::info!("backup {id} of server {} begins", server.name);
-    BackupInfo {
-        backup_name: options.name.clone(),
-        begin_time: Some(Moment::of(&Zoned::now())),
-        compression,
-        config_file: text(&facts.files.config),
-        data_checksums: Some(if facts.checksums { "on" } else { "off" }.to_owned()),
-        encryption,
-        hba_file: text(&facts.files.hba),
-        ident_file: text(&facts.files.ident),
-        included_files: Some(facts.files.included.clone()),
-        mode: Some(format!("{}{}", super::MODE, method_name(options.method))),
-        parent_backup_id: parent,
-        pgdata: Some(facts.data.clone()),
-        server_name: Some(server.name.clone()),
-        summarize_wal: facts.summarize_wal.clone(),
-        systemid: Some(facts.system_identifier.to_string()),
-        tablespaces: Some(
-            facts
-                .tablespaces
-                .iter()
-                .map(|it| Tablespace {
-                    name: it.name.clone(),
-                    oid: it.oid,
-                    location: it.path.clone(),
-                })
-                .collect(),
-        ),
-        version: Some(facts.version),
-        xlog_segment_size: facts.segment,
-        ..BackupInfo::default()
-    }
-}
-
-/// How fast it goes, and how far it is.
-struct Pace {
-    most: Option<u64>,
-    total: u64,
-    done: u64,
-    began: Instant,
-}
-
-impl Pace {
-    fn new(most: Option<u64>, total: u64) -> Self {
-        Self { most, total, done: 0, began: Instant::now() }
-    }
-
-    /// Waits until it is time for so many bytes more.
-    #[expect(clippy::cast_precision_loss, reason = "a wait need not be exact")]
-    fn go(&mut self, host: &Host, file: &File, bytes: u64) {
-        self.done += bytes;
-        let total = self.total.max(self.done);
-        let what = file.path.path().to_string_lossy();
-        host.progress(Progress { what: &what, done: self.done, total });
-        let Some(most) = self.most else { return };
-        let due = Duration::from_secs_f64(self.done as f64 / most as f64);
-        while self.began.elapsed() < due && !host.cancelled() {
-            std::thread::sleep(
-                due.saturating_sub(self.began.elapsed()).min(Duration::from_millis(100)),
-            );
-        }
-    }
 }

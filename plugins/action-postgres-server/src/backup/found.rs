@@ -26,6 +26,8 @@ pub(crate) struct Found {
     pub(crate) info: Option<BackupInfo>,
     /// Whether there is a manifest: whether it is one of ours, and whole.
     pub(crate) whole: bool,
+    /// Whether there are parts.
+    pub(crate) parts: bool,
 }
 
 impl Found {
@@ -47,8 +49,9 @@ pub(crate) fn all(storage: &StorageHandle, server: &str) -> Result<Vec<Found>> {
     storage.for_each(&prefix, |object| {
         let Some((id, rest)) = object.key[prefix.len()..].split_once('/') else { return Ok(()) };
         let Ok(id) = id.parse::<BackupId>() else { return Ok(()) };
-        let it = found.entry(id).or_insert(Found { id, info: None, whole: false });
+        let it = found.entry(id).or_insert(Found { id, info: None, whole: false, parts: false });
         it.whole |= place::is_manifest(rest);
+        it.parts |= rest.strip_prefix("data/").is_some_and(place::is_part);
         if rest == "backup.info" {
             infos.push((id, object.key));
         }
@@ -129,18 +132,24 @@ fn decoded(host: &Host, storage: &StorageHandle, key: &str) -> Result<Box<dyn Re
     Ok(reader)
 }
 
-/// Returns the newest name that a backup has in any of these storages.
+/// Returns the newest name that a backup has in any of these storages, older
+/// than `before` if that is given.
 ///
 /// # Errors
 ///
 /// If one cannot tell.
-pub(crate) fn newest(storages: &[&StorageHandle], server: &str) -> Result<Option<BackupId>> {
+pub(crate) fn newest(
+    storages: &[&StorageHandle],
+    server: &str,
+    before: Option<BackupId>,
+) -> Result<Option<BackupId>> {
     let mut newest = None;
     for storage in storages {
         let prefix = format!("{server}/base/");
         storage.for_each(&prefix, |object| {
             let id = object.key[prefix.len()..].split('/').next().unwrap_or_default();
-            newest = newest.max(id.parse::<BackupId>().ok());
+            let id = id.parse::<BackupId>().ok();
+            newest = newest.max(id.filter(|it| before.is_none_or(|before| *it < before)));
             Ok(())
         })?;
     }

@@ -1,14 +1,22 @@
 //! One way of encoding a backup, and the storages that get it so.
 
-use std::{fs, sync::Arc, thread, thread::JoinHandle};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs,
+    sync::Arc,
+    thread,
+    thread::JoinHandle,
+};
 
+use blake3::Hash;
 use hayloft_plugin_api::{Error, ErrorKind, Result};
 
 use super::{
     DamagedFile,
     encoding::{Compressor, Encryptor, Stream},
     part::{Committed, Fan, Member},
-    place,
+    place, record,
+    resume::{Held, Journal},
     worker::{Done, Packed},
 };
 use crate::manifest::{Entry, File, Frame, Header, Part, Place, Spool};
@@ -27,10 +35,19 @@ pub(crate) struct Lane {
     part_size: u64,
     /// The parts that frames refer to.
     table: Vec<Part>,
-    /// The place in it of each part of the parent's table.
+    /// The place in it of each part in `known`.
     inherited: Vec<Option<u32>>,
-    /// The parent's table.
-    parents: Vec<Part>,
+    /// The parent's table, and behind it what is held.
+    known: Vec<Part>,
+    /// How many of these are the parent's.
+    parents: usize,
+    /// What was stored before the backup was interrupted.
+    held: Arc<Held>,
+    /// How many of those that are held several times are used.
+    taken: HashMap<Hash, usize>,
+    /// The number of the last part.
+    last_number: usize,
+    journal: Option<Journal>,
     spool: Spool,
     file: Option<(File, Option<File>)>,
     open: Option<Open>,
@@ -50,6 +67,8 @@ pub(crate) struct Tally {
     pub(crate) stored: u64,
     /// Bytes of the files that an older backup had.
     pub(crate) inherited: u64,
+    /// Bytes of the files that were stored before it was interrupted.
+    pub(crate) resumed: u64,
 }
 
 /// The part that is being written.
@@ -60,6 +79,8 @@ struct Open {
     /// Bytes in it so far, before encryption.
     offset: u64,
     stream: Stream<Fan>,
+    /// What is in it, for the journal.
+    frames: Vec<Frame>,
 }
 
 /// A part that is being made durable. It is waited for in any case: nothing may
@@ -68,6 +89,7 @@ struct Open {
 struct Committing {
     /// Its place in the table.
     at: usize,
+    frames: Vec<Frame>,
     thread: Option<JoinHandle<Committed>>,
 }
 
@@ -98,6 +120,10 @@ pub(crate) struct Beginning {
     pub(crate) part_size: u64,
     /// The parent's table of parts.
     pub(crate) parents: Vec<Part>,
+    /// What was stored before the backup was interrupted.
+    pub(crate) held: Arc<Held>,
+    /// Where is noted what is stored.
+    pub(crate) journal: Option<Journal>,
     /// Where the entries wait.
     pub(crate) spool: fs::File,
 }
@@ -105,6 +131,8 @@ pub(crate) struct Beginning {
 impl Lane {
     /// Begins. Nothing is written yet.
     pub(crate) fn new(it: Beginning) -> Self {
+        let parents = it.parents.len();
+        let known: Vec<Part> = it.parents.into_iter().chain(it.held.parts().cloned()).collect();
         Self {
             members: it.members,
             form: it.form,
@@ -114,8 +142,13 @@ impl Lane {
             id: it.id,
             part_size: it.part_size,
             table: Vec::new(),
-            inherited: vec![None; it.parents.len()],
-            parents: it.parents,
+            inherited: vec![None; known.len()],
+            known,
+            parents,
+            last_number: it.held.last_number(),
+            held: it.held,
+            taken: HashMap::new(),
+            journal: it.journal,
             spool: Spool::new(it.spool),
             file: None,
             open: None,
@@ -155,12 +188,18 @@ impl Lane {
                 if *hash == same =>
             {
                 self.tally.inherited += length;
-                Frame::Stored { hash: same, place: self.inherit(place)? }
+                Frame::Stored { hash: same, place: self.inherit(place, 0)? }
             }
-            (Packed::Content { hash, forms }, _) => {
-                let bytes = forms.get(self.form).and_then(Option::as_ref).ok_or_else(lost_order)?;
-                Frame::Stored { hash: *hash, place: self.store(bytes)? }
-            }
+            (Packed::Content { hash, forms }, _) => match self.held_place(hash) {
+                Some(place) => {
+                    self.tally.resumed += length;
+                    Frame::Stored { hash: *hash, place: self.inherit(place, self.parents)? }
+                }
+                None => {
+                    let bytes = forms.get(self.form).and_then(Option::as_ref);
+                    self.store(*hash, bytes.ok_or_else(lost_order)?)?
+                }
+            },
         };
         let Some((file, _)) = &mut self.file else { return Err(lost_order()) };
         file.frames.push(frame);
@@ -184,10 +223,23 @@ impl Lane {
         self.spool.add(Entry::File(file))
     }
 
-    /// Refers to a part of the parent's table.
-    fn inherit(&mut self, place: Place) -> Result<Place> {
-        let at = usize::try_from(place.part).unwrap_or(usize::MAX);
-        let (known, part) = match (self.inherited.get(at), self.parents.get(at)) {
+    /// Finds a frame among those that are held. What is there several times is
+    /// taken in its order, so that parts are read forwards.
+    fn held_place(&mut self, hash: &Hash) -> Option<Place> {
+        let places = self.held.find(hash);
+        if places.len() < 2 {
+            return places.first().map(|it| it.1);
+        }
+        let taken = self.taken.entry(*hash).or_insert(0);
+        let at = (*taken).min(places.len() - 1);
+        *taken += 1;
+        places.get(at).map(|it| it.1)
+    }
+
+    /// Refers to a known part; `first` is where those of its table begin.
+    fn inherit(&mut self, place: Place, first: usize) -> Result<Place> {
+        let at = usize::try_from(place.part).unwrap_or(usize::MAX).saturating_add(first);
+        let (known, part) = match (self.inherited.get(at), self.known.get(at)) {
             (Some(known), Some(part)) => (*known, part),
             _ => return Err(lost_order()),
         };
@@ -202,7 +254,7 @@ impl Lane {
         Ok(Place { part: index, ..place })
     }
 
-    fn store(&mut self, bytes: &[u8]) -> Result<Place> {
+    fn store(&mut self, hash: Hash, bytes: &[u8]) -> Result<Frame> {
         if self.open.as_ref().is_some_and(|it| it.offset >= self.part_size) {
             self.close_part()?;
         }
@@ -214,14 +266,18 @@ impl Lane {
         let stored = u32::try_from(bytes.len()).map_err(|_| lost_order())?;
         let place = Place { part: open.index, offset: open.offset, stored };
         open.offset += u64::from(stored);
+        let frame = Frame::Stored { hash, place };
+        if self.journal.is_some() {
+            open.frames.push(frame);
+        }
         self.open = Some(open);
-        Ok(place)
+        Ok(frame)
     }
 
     fn open_part(&mut self) -> Result<Open> {
         let index = next_index(&self.table)?;
-        let own = self.table.iter().filter(|it| it.backup == self.id).count();
-        let name = place::part_name(own + 1, self.encryptor.suffix());
+        self.last_number += 1;
+        let name = place::part_name(self.last_number, self.encryptor.suffix());
         let fan = Fan::open(&mut self.members, &place::part(&self.server, &self.id, &name));
         self.still_useful()?;
         self.table.push(Part {
@@ -232,7 +288,7 @@ impl Lane {
             compressed: self.compressor.suffix().to_owned(),
             encrypted: self.encryptor.suffix().to_owned(),
         });
-        Ok(Open { index, offset: 0, stream: self.encryptor.begin(fan)? })
+        Ok(Open { index, offset: 0, stream: self.encryptor.begin(fan)?, frames: Vec::new() })
     }
 
     /// Makes the part durable, while the next one is being filled.
@@ -243,7 +299,7 @@ impl Lane {
         self.settle()?;
         let work = thread::Builder::new().name("commit".to_owned());
         let thread = Some(work.spawn(move || fan.commit())?);
-        self.committing = Some(Committing { at, thread });
+        self.committing = Some(Committing { at, frames: open.frames, thread });
         Ok(())
     }
 
@@ -256,6 +312,9 @@ impl Lane {
         if let Some(part) = self.table.get_mut(at) {
             part.size = done.size;
             part.blake3 = done.blake3.to_hex().to_string();
+            if let Some(journal) = &mut self.journal {
+                journal.note(part, std::mem::take(&mut committing.frames));
+            }
         }
         self.note(done.failures)
     }
@@ -294,6 +353,30 @@ impl Lane {
         self.tally
     }
 
+    /// Returns how many bytes of parts are the backup's own, whenever they were
+    /// stored.
+    pub(crate) fn own(&self) -> u64 {
+        self.table.iter().filter(|it| it.backup == self.id).map(|it| it.size).sum()
+    }
+
+    /// Removes what was stored before the backup was interrupted and is of no
+    /// use now. As long as there is no manifest, nobody refers to it.
+    /// What cannot be removed goes with the backup.
+    pub(crate) fn drop_unused(&self) {
+        if self.known.len() == self.parents {
+            return;
+        }
+        let own = self.table.iter().filter(|it| it.backup == self.id);
+        let used: BTreeSet<&str> = own.map(|it| it.name.as_str()).collect();
+        for member in self.members.iter().filter(|it| it.failed.is_none()) {
+            let goes = |name: &str| !used.contains(name);
+            let gone = record::remove_parts(&member.storage, &self.server, &self.id, &goes);
+            if let Err(error) = gone {
+                tracing::warn!("parts that are not needed stay in {}: {error}", member.name);
+            }
+        }
+    }
+
     /// Makes everything durable that frames refer to.
     ///
     /// # Errors
@@ -306,8 +389,9 @@ impl Lane {
 
     /// Writes the manifest: the backup is whole from then on, in the storages
     /// that have not failed.
-    pub(crate) fn write_manifest(mut self, header: Header) -> Finished {
+    pub(crate) fn write_manifest(mut self, mut header: Header) -> Finished {
         let tally = self.tally;
+        header.resumed = tally.resumed > 0;
         let damaged = std::mem::take(&mut self.damaged);
         let (mut members, table) = (self.members, self.table);
         let suffix = format!("{}{}", self.compressor.suffix(), self.encryptor.suffix());

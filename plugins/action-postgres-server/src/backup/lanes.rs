@@ -11,6 +11,7 @@ use super::{
     lane::{Beginning, Lane},
     parent::Cursor,
     part::Member,
+    resume::{self, Dead, Held, Journal},
     worker::Workshop,
 };
 use crate::{
@@ -46,61 +47,114 @@ pub(super) fn members(host: &Host, server: &Server) -> Result<Vec<Member>> {
     destinations.iter().map(|it| Member::open(host, &it.storage)).collect()
 }
 
+/// What lanes are opened for.
+pub(super) struct Wanted<'a> {
+    /// The backup.
+    pub(super) id: BackupId,
+    /// What it is to be compared with.
+    pub(super) base: Base,
+    /// How files are read.
+    pub(super) method: Method,
+    /// The storages of the server, and which of them have failed.
+    pub(super) members: &'a [Member],
+    /// The directory of this server on this machine, if there is one.
+    pub(super) own: Option<&'a Path>,
+    /// What is gone on with.
+    pub(super) dead: Option<Dead>,
+}
+
+impl Wanted<'_> {
+    /// Opens a storage for a lane; one that has failed gets nothing.
+    fn member(&self, host: &Host, name: &str) -> Result<Member> {
+        let known = self.members.iter().find(|it| it.name == name);
+        let failed = known.and_then(|it| it.failed.clone());
+        Member::open(host, name).map(|it| Member { failed, ..it })
+    }
+
+    /// The storages that have not failed.
+    fn good(&self) -> impl Iterator<Item = &StorageHandle> {
+        self.members.iter().filter(|it| it.failed.is_none()).map(|it| &it.storage)
+    }
+}
+
 /// Opens the lanes of a backup: one for each way of encoding.
 ///
 /// # Errors
 ///
 /// If a compressor or an encryptor cannot be used, or the backup that is to be
 /// compared with is not there.
-pub(super) fn open(
-    host: &Host,
-    server: &Server,
-    (id, base, method): (BackupId, Base, Method),
-    spool: &Path,
-) -> Result<Lanes> {
+pub(super) fn open(host: &Host, server: &Server, mut wanted: Wanted<'_>) -> Result<Lanes> {
     let mut lanes = Lanes {
         all: Vec::new(),
         cursors: Vec::new(),
-        workshop: Workshop { compressors: Vec::new(), lanes: Vec::new() },
+        workshop: Workshop { compressors: Vec::new(), lanes: Vec::new(), held: Vec::new() },
         parent: None,
     };
     let mut names: Vec<String> = Vec::new();
-    let parent = readable(host, server, find_parent(host, server, base)?, base)?;
-    for group in grouped(server.backup_destinations()) {
+    let parent = readable(host, server, find_parent(server, &wanted)?, &wanted)?;
+    let sorted = wanted.method == Method::Local;
+    let mut dead = wanted.dead.take();
+    for (number, group) in grouped(server.backup_destinations()).into_iter().enumerate() {
         let Some(first) = group.first() else { continue };
-        let known = names.iter().position(|it| *it == first.compress);
-        let form = known.unwrap_or(names.len());
-        if known.is_none() {
-            let compressor = Arc::new(Compressor::named(host, &first.compress)?);
-            lanes.workshop.compressors.push(compressor);
-            names.push(first.compress.clone());
-        }
-        let members: Vec<Member> =
-            group.iter().map(|it| Member::open(host, &it.storage)).collect::<Result<_>>()?;
-        let cursor = match parent {
-            Some(parent) => {
-                Some(cursor(host, server, (parent, method == Method::Local), &members)?)
+        let form = match names.iter().position(|it| *it == first.compress) {
+            Some(known) => known,
+            None => {
+                let compressor = Arc::new(Compressor::named(host, &first.compress)?);
+                lanes.workshop.compressors.push(compressor);
+                names.push(first.compress.clone());
+                names.len() - 1
             }
+        };
+        let members: Vec<Member> =
+            group.iter().map(|it| wanted.member(host, &it.storage)).collect::<Result<_>>()?;
+        let cursor = match parent {
+            Some(parent) => cursor(host, server, (parent, sorted), &members)?,
             None => None,
         };
+        let (held, journal) = resumed(number, &group, &wanted, (dead.as_mut(), &members, server))?;
+        let held = Arc::new(held);
+        let spool = wanted.own.map_or_else(std::env::temp_dir, Path::to_owned);
         let beginning = Beginning {
             members,
             form,
             compressor: Arc::clone(&lanes.workshop.compressors[form]),
             encryptor: Encryptor::named(host, &first.encrypt)?,
             server: server.name.clone(),
-            id: id.to_string(),
+            id: wanted.id.to_string(),
             part_size: server.backup_part_size(),
             parents: cursor.as_ref().map_or_else(Vec::new, Cursor::parts),
-            spool: tempfile::tempfile_in(spool)
+            held: Arc::clone(&held),
+            journal,
+            spool: tempfile::tempfile_in(&spool)
                 .map_err(|e| Error::from(e).context(format!("cannot use {}", spool.display())))?,
         };
         lanes.all.push(Lane::new(beginning));
         lanes.cursors.push(cursor);
         lanes.workshop.lanes.push(form);
+        lanes.workshop.held.push(held);
     }
     lanes.parent = parent;
     Ok(lanes)
+}
+
+/// What a lane goes on with, and where it notes what it stores. What else the
+/// dead backup has in its storages goes.
+fn resumed(
+    number: usize,
+    group: &[BackupDestination],
+    wanted: &Wanted<'_>,
+    (dead, members, server): (Option<&mut Dead>, &[Member], &Server),
+) -> Result<(Held, Option<Journal>)> {
+    let lane = resume::Lane::new(wanted.id, group);
+    let mut held = Held::default();
+    if let Some(dead) = dead {
+        held = dead.take(&lane);
+        for member in members.iter().filter(|it| it.failed.is_none()) {
+            resume::clear(member, &server.name, &lane.id, &held)?;
+        }
+    }
+    let journal = wanted.own.map(|it| Journal::begin(it, number, &lane, &held)).transpose()?;
+    Ok((held, journal))
 }
 
 fn grouped(destinations: Vec<BackupDestination>) -> Vec<Vec<BackupDestination>> {
@@ -120,14 +174,13 @@ fn grouped(destinations: Vec<BackupDestination>) -> Vec<Vec<BackupDestination>> 
 }
 
 /// Finds the backup that all storages have and that is to be compared with.
-fn find_parent(host: &Host, server: &Server, base: Base) -> Result<Option<BackupId>> {
-    if base == Base::Nothing {
+fn find_parent(server: &Server, wanted: &Wanted<'_>) -> Result<Option<BackupId>> {
+    if wanted.base == Base::Nothing {
         return Ok(None);
     }
     let mut common: Option<Vec<BackupId>> = None;
-    for destination in server.backup_destinations() {
-        let storage = host.storage(&destination.storage)?;
-        let whole: Vec<BackupId> = found::all(&storage, &server.name)?
+    for storage in wanted.good() {
+        let whole: Vec<BackupId> = found::all(storage, &server.name)?
             .into_iter()
             .filter(found::Found::is_restorable)
             .map(|it| it.id)
@@ -138,7 +191,7 @@ fn find_parent(host: &Host, server: &Server, base: Base) -> Result<Option<Backup
         });
     }
     let common = common.unwrap_or_default();
-    match base {
+    match wanted.base {
         Base::Backup(id) if !common.contains(&id) => {
             let message =
                 format!("there is no backup {id} of server {} in all its storages", server.name);
@@ -159,14 +212,13 @@ fn readable(
     host: &Host,
     server: &Server,
     parent: Option<BackupId>,
-    base: Base,
+    wanted: &Wanted<'_>,
 ) -> Result<Option<BackupId>> {
     let Some(id) = parent else { return Ok(None) };
-    for destination in server.backup_destinations() {
-        let storage = host.storage(&destination.storage)?;
-        match found::open_manifest(host, &storage, &server.name, id) {
+    for storage in wanted.good() {
+        match found::open_manifest(host, storage, &server.name, id) {
             Ok(_) => {}
-            Err(error) if base == Base::Latest => {
+            Err(error) if wanted.base == Base::Latest => {
                 tracing::warn!(
                     "backup {id} cannot be compared with, so this one is a full one: {error}"
                 );
@@ -178,14 +230,16 @@ fn readable(
     Ok(Some(id))
 }
 
+/// Opens the manifest of the parent; a lane that has failed needs none.
 fn cursor(
     host: &Host,
     server: &Server,
     (id, sorted): (BackupId, bool),
     members: &[Member],
-) -> Result<Cursor> {
-    let storages: Vec<&StorageHandle> = members.iter().map(|it| &it.storage).collect();
-    let first = storages.first().ok_or_else(|| Error::msg("a lane has no storage"))?;
+) -> Result<Option<Cursor>> {
+    let good = members.iter().filter(|it| it.failed.is_none());
+    let storages: Vec<&StorageHandle> = good.map(|it| &it.storage).collect();
+    let Some(first) = storages.first() else { return Ok(None) };
     let reader = found::open_manifest(host, first, &server.name, id)?;
-    Cursor::new(reader, (&server.name, sorted), &storages)
+    Cursor::new(reader, (&server.name, sorted), &storages).map(Some)
 }

@@ -131,7 +131,12 @@ pub(crate) fn check_parts(storage: &StorageHandle, server: &str, parts: &[Part])
     }
 }
 
-fn present(parts: &[Part], server: &str, storage: &StorageHandle) -> Result<Vec<bool>> {
+/// Tells which parts are there, as large as they should be.
+///
+/// # Errors
+///
+/// If the storage cannot tell.
+pub(super) fn present(parts: &[Part], server: &str, storage: &StorageHandle) -> Result<Vec<bool>> {
     let mut known: HashMap<&str, HashMap<String, u64>> = HashMap::new();
     for part in parts {
         if known.contains_key(part.backup.as_str()) {

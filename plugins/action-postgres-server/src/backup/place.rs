@@ -20,6 +20,11 @@ pub(crate) fn part_name(number: usize, suffix: &str) -> String {
     format!("{number:06}{suffix}")
 }
 
+/// Returns the number of a part, given the last part of its key.
+pub(crate) fn part_number(name: &str) -> Option<usize> {
+    is_part(name).then(|| name.split('.').next()?.parse().ok()).flatten()
+}
+
 /// Tells whether the rest of a key, behind [`parts`], is a part's. (Barman has
 /// whole data directories there.)
 pub(crate) fn is_part(rest: &str) -> bool {
@@ -61,6 +66,7 @@ mod tests {
         ] {
             assert_eq!(is_manifest(rest), manifest, "{rest}");
         }
-        assert!(is_part(&part_name(7, ".gpg")));
+        assert_eq!(part_number(&part_name(7, ".gpg")), Some(7));
+        assert_eq!(part_number("PG_VERSION"), None);
     }
 }

@@ -82,8 +82,8 @@ pub(super) fn write_all(
     }
 }
 
-/// Marks a backup as failed in one storage, and removes its parts: they are of
-/// no use to anybody.
+/// Marks a backup as failed in one storage, and removes its manifest and its
+/// parts: they are of no use to anybody.
 ///
 /// # Errors
 ///
@@ -97,14 +97,46 @@ pub(super) fn fail(
     let text = why.lines().collect::<Vec<_>>().join(" ");
     let info = BackupInfo { status: Status::Failed, error: Some(text), ..info.clone() };
     write(storage, server, id, &info)?;
+    remove_remains(storage, server, id)
+}
+
+/// Removes everything of a backup that failed, but for what is said of it.
+///
+/// # Errors
+///
+/// If it is impossible.
+pub(super) fn remove_remains(storage: &StorageHandle, server: &str, id: &str) -> Result<()> {
+    let is_rest = |rest: &str| {
+        place::is_manifest(rest) || rest.strip_prefix("data/").is_some_and(place::is_part)
+    };
+    remove(storage, &place::directory(server, id), &is_rest)
+}
+
+/// Removes those parts of a backup whose names are to go.
+///
+/// # Errors
+///
+/// If it is impossible.
+pub(super) fn remove_parts(
+    storage: &StorageHandle,
+    server: &str,
+    id: &str,
+    goes: &dyn Fn(&str) -> bool,
+) -> Result<()> {
+    remove(storage, &place::parts(server, id), &|name| place::is_part(name) && goes(name))
+}
+
+/// Removes the objects behind a prefix whose further names are to go.
+fn remove(storage: &StorageHandle, prefix: &str, goes: &dyn Fn(&str) -> bool) -> Result<()> {
     let mut keys = Vec::new();
-    let prefix = place::parts(server, id);
-    storage.for_each(&prefix, |it| {
-        if place::is_part(&it.key[prefix.len()..]) {
+    storage.for_each(prefix, |it| {
+        if goes(&it.key[prefix.len()..]) {
             keys.push(it.key);
         }
         Ok(())
     })?;
+    // What says that it is whole goes first.
+    keys.sort_by_key(|it| !place::is_manifest(&it[prefix.len()..]));
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let left = storage.delete_many(&keys)?;
     match left.into_iter().next() {

@@ -48,6 +48,8 @@ pub(crate) struct Facts {
     pub(crate) tablespaces: Vec<Space>,
     /// Its databases.
     pub(crate) databases: Vec<Database>,
+    /// Its subscriptions that are enabled.
+    pub(crate) subscriptions: Vec<String>,
     /// What else it keeps for `backup.info`.
     pub(crate) summarize_wal: Option<String>,
 }
@@ -225,6 +227,7 @@ fn facts(connection: &Connection, status: &ServerStatus) -> Result<Facts> {
         },
         tablespaces: tablespaces(connection)?,
         databases: databases(connection)?,
+        subscriptions: subscriptions(connection),
         summarize_wal: setting("summarize_wal").ok(),
     })
 }
@@ -265,6 +268,20 @@ fn databases(connection: &Connection) -> Result<Vec<Database>> {
         Some(Database { oid, name })
     };
     Ok(rows.map_err(|e| failed(&e))?.into_iter().filter_map(database).collect())
+}
+
+/// Subscriptions of all databases. Everybody may read that much of them, unless
+/// somebody has forbidden it; a restore tells less then.
+fn subscriptions(connection: &Connection) -> Vec<String> {
+    const ASK: &str =
+        "SELECT subname FROM pg_catalog.pg_subscription WHERE subenabled ORDER BY subname";
+    match connection.simple(ASK) {
+        Ok(rows) => rows.into_iter().filter_map(|it| it.into_iter().next()?).collect(),
+        Err(error) => {
+            tracing::info!("whether there are subscriptions is not known: {error}");
+            Vec::new()
+        }
+    }
 }
 
 /// Takes the lock of the database that we are in.

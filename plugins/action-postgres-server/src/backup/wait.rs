@@ -2,8 +2,10 @@
 
 use std::{
     collections::BTreeSet,
+    iter::Peekable,
     thread,
     time::{Duration, Instant},
+    vec,
 };
 
 use hayloft_plugin_api::{Host, Result};
@@ -45,24 +47,11 @@ pub(crate) fn for_wal(
     span: Span,
     (patience, from_standby): (Duration, bool),
 ) -> Result<Option<SegmentName>> {
-    let archive = Archive::open(host, server)?;
-    let wanted: BTreeSet<String> = server
-        .wal_destinations()
-        .into_iter()
-        .filter(|it| !it.read_only)
-        .map(|it| it.storage)
-        .collect();
-    let range = SegmentRange::new(span.first, span.last, span.size)
-        .map_err(|e| hayloft_plugin_api::Error::msg(e.to_string()))?;
+    let mut search = Search::new(host, server, span)?;
     let began = Instant::now();
     let mut helper = Helper::new(server, from_standby);
     let mut pause = FIRST_PAUSE;
-    let mut missing = range.into_iter().peekable();
-    while let Some(segment) = missing.peek().copied() {
-        if is_archived(&archive, segment, &wanted) {
-            missing.next();
-            continue;
-        }
+    while let Some(segment) = search.missing() {
         host.check_cancelled()?;
         if began.elapsed() >= patience {
             return Ok(Some(segment));
@@ -72,6 +61,47 @@ pub(crate) fn for_wal(
         pause = (pause * 2).min(LAST_PAUSE);
     }
     Ok(None)
+}
+
+/// Returns the first segment that is not in every storage that WAL is written
+/// to.
+///
+/// # Errors
+///
+/// If there is no archive.
+pub(super) fn missing(host: &Host, server: &Server, span: Span) -> Result<Option<SegmentName>> {
+    Ok(Search::new(host, server, span)?.missing())
+}
+
+/// Looks for segments, each until it was seen once.
+struct Search<'a> {
+    archive: Archive<'a>,
+    wanted: BTreeSet<String>,
+    left: Peekable<vec::IntoIter<SegmentName>>,
+}
+
+impl<'a> Search<'a> {
+    fn new(host: &'a Host, server: &'a Server, span: Span) -> Result<Self> {
+        let range = SegmentRange::new(span.first, span.last, span.size)
+            .map_err(|e| hayloft_plugin_api::Error::msg(e.to_string()))?;
+        let destinations = server.wal_destinations().into_iter().filter(|it| !it.read_only);
+        Ok(Self {
+            archive: Archive::open(host, server)?,
+            wanted: destinations.map(|it| it.storage).collect(),
+            left: range.into_iter().collect::<Vec<_>>().into_iter().peekable(),
+        })
+    }
+
+    /// Returns the first one that is not there.
+    fn missing(&mut self) -> Option<SegmentName> {
+        while let Some(segment) = self.left.peek().copied() {
+            if !is_archived(&self.archive, segment, &self.wanted) {
+                return Some(segment);
+            }
+            self.left.next();
+        }
+        None
+    }
 }
 
 fn is_archived(archive: &Archive<'_>, segment: SegmentName, wanted: &BTreeSet<String>) -> bool {

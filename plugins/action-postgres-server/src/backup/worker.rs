@@ -13,7 +13,7 @@ use std::{
 use blake3::Hash;
 use hayloft_plugin_api::{Error, Result};
 
-use super::{encoding::Compressor, pages};
+use super::{encoding::Compressor, pages, resume::Held};
 
 /// A frame that is to be made.
 #[derive(Debug)]
@@ -79,6 +79,8 @@ pub(crate) struct Workshop {
     pub(crate) compressors: Vec<Arc<Compressor>>,
     /// Which of them each lane takes.
     pub(crate) lanes: Vec<usize>,
+    /// What each lane has stored already.
+    pub(crate) held: Vec<Arc<Held>>,
 }
 
 impl Workshop {
@@ -110,8 +112,9 @@ impl Workshop {
         }
         let hash = blake3::hash(&content);
         let mut forms: Vec<Option<Vec<u8>>> = self.compressors.iter().map(|_| None).collect();
-        for (known, form) in job.known.iter().zip(&self.lanes) {
+        for ((known, form), held) in job.known.iter().zip(&self.lanes).zip(&self.held) {
             if *known != Some(hash)
+                && held.find(&hash).is_empty()
                 && let (Some(compressor), Some(slot)) =
                     (self.compressors.get(*form), forms.get_mut(*form))
                 && slot.is_none()

@@ -4,12 +4,13 @@ use hayloft_plugin_api::{Error, ErrorKind, Host, Result};
 use jiff::Timestamp;
 
 use super::{
-    BackupId, Catalogue, Copy, Guard, Place,
+    BackupId, Catalogue, Copy, Guard, Place, Work,
     remove::{self, Removed},
     retention::{self, Plan, Rules, Step},
 };
 use crate::{
     archive::{Archive, Deleted, Kept},
+    backup,
     config::Server,
 };
 
@@ -78,27 +79,18 @@ pub(crate) fn expire(
             .hint("name a storage of <storages> that its backups are in"));
     }
     let (places, unread) = reachable(host, server);
-    let guard = if dry_run {
-        None
-    } else {
-        match Guard::take(host, &server.name, &places)? {
-            Ok(guard) => Some(guard),
+    let mut guard = None;
+    if !dry_run {
+        match Guard::take(host, (&server.name, Work::Catalogue), &places)? {
+            Ok(taken) => guard = Some(taken),
             Err(who) => return Ok(Err(who)),
         }
-    };
-    let catalogue = Catalogue::of(&places, &server.name, unread);
-    let mut storages = Vec::new();
-    for place in &places {
-        if catalogue.unread.iter().any(|it| it.0 == place.name) {
-            continue;
-        }
-        let plan = plan(&catalogue, &place.name, server, now);
-        let mut it = StorageExpiry { storage: place.name.clone(), plan, failures: Vec::new() };
-        if let Some(guard) = &guard {
-            carry_out(host, place, &server.name, &mut it, guard)?;
-        }
-        storages.push(it);
     }
+    if let Some(guard) = &guard {
+        backup::complete_in(host, server, &places, guard)?;
+    }
+    let catalogue = Catalogue::of(&places, &server.name, unread);
+    let storages = expire_backups(host, server, (&catalogue, &places), (now, guard.as_ref()))?;
     let wal = if catalogue.unread.is_empty() {
         let plans: Vec<&Plan> = storages.iter().map(|it| &it.plan).collect();
         expire_wal(host, server, &plans, guard.as_ref())
@@ -111,6 +103,29 @@ pub(crate) fn expire(
         guard.release();
     }
     Ok(Ok(Expiry { storages, unread: catalogue.unread, wal }))
+}
+
+/// Decides for each storage that could be asked, and does it, given the right
+/// to do so.
+fn expire_backups(
+    host: &Host,
+    server: &Server,
+    (catalogue, places): (&Catalogue, &[Place]),
+    (now, guard): (Timestamp, Option<&Guard>),
+) -> Result<Vec<StorageExpiry>> {
+    let mut storages = Vec::new();
+    for place in places {
+        if catalogue.unread.iter().any(|it| it.0 == place.name) {
+            continue;
+        }
+        let plan = plan(catalogue, &place.name, server, now);
+        let mut it = StorageExpiry { storage: place.name.clone(), plan, failures: Vec::new() };
+        if let Some(guard) = guard {
+            carry_out(host, place, &server.name, &mut it, guard)?;
+        }
+        storages.push(it);
+    }
+    Ok(storages)
 }
 
 /// Returns the storages that answer, and those that do not.

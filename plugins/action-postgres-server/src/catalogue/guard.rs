@@ -1,26 +1,48 @@
-//! One at a time: whoever removes something from a server's catalogue.
+//! One at a time: whoever removes something from a server's catalogue, and
+//! whoever adds a backup to it.
 
 use std::{
     fmt::Write as _,
-    fs::{self, DirBuilder},
+    fs,
     io::{Read, Write},
-    os::unix::fs::DirBuilderExt,
     path::Path,
     time::Duration,
 };
 
-use hayloft_lease::{Lease, Terms, acquire};
-use hayloft_plugin_api::{Error, ErrorKind, Guarantee, Host, OutputOptions, Result};
+use hayloft_lease::{Lease, Terms, acquire, is_held};
+use hayloft_plugin_api::{Error, Guarantee, Host, OutputOptions, Result};
 
 use super::{Place, place};
-use crate::lock::{Lock, Tried};
+use crate::{
+    directories,
+    lock::{Lock, Tried},
+};
 
 /// How long others wait for a machine that has died.
 const TTL: Duration = Duration::from_secs(20);
 /// How many bytes a machine's token has.
 const TOKEN: usize = 16;
 
-/// The right to remove something: alone on this machine, by a lock, and alone
+/// What is done by one at a time. Each of them does not keep the other out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Something is removed, or a description is written anew.
+    Catalogue,
+    /// A base backup is taken.
+    Backup,
+}
+
+impl Work {
+    /// What locks and leases of it are called.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Catalogue => "catalogue",
+            Self::Backup => "backup",
+        }
+    }
+}
+
+/// The right to do something: alone on this machine, by a lock, and alone
 /// on all machines, by a lease in each storage that can hold one.
 #[derive(Debug)]
 pub(crate) struct Guard {
@@ -36,48 +58,49 @@ impl Guard {
     /// If a storage or this machine fails.
     pub(crate) fn take(
         host: &Host,
-        server: &str,
+        (server, work): (&str, Work),
         places: &[Place],
     ) -> Result<std::result::Result<Self, String>> {
-        let working = host.settings().ok().map(|it| it.working_dir).filter(|it| it.is_absolute());
+        Self::take_where(host, (server, work), places, &mut |_, error| Err(error))
+    }
+
+    /// As [`Guard::take`]; `failed` is told of each storage that cannot tell
+    /// who has it, and decides whether to go on without.
+    ///
+    /// # Errors
+    ///
+    /// Those of `failed`, and if this machine fails.
+    pub(crate) fn take_where(
+        host: &Host,
+        (server, work): (&str, Work),
+        places: &[Place],
+        failed: &mut dyn FnMut(&str, Error) -> Result<()>,
+    ) -> Result<std::result::Result<Self, String>> {
         let mut terms = Terms { ttl: TTL, ..Terms::default() };
-        let mut lock = None;
-        if let Some(directory) = working.map(|it| it.join("postgres").join(server)) {
-            let mut builder = DirBuilder::new();
-            builder.recursive(true).mode(0o700).create(&directory)?;
-            match Lock::take(&directory.join("catalogue.lock"))? {
-                Tried::Taken(it) => lock = Some(it),
+        let mut guard = Self { leases: Vec::new(), _lock: None };
+        if let Some(directory) = directories::own(host, server)? {
+            match Lock::take(&directory.join(format!("{}.lock", work.name())))? {
+                Tried::Taken(it) => guard._lock = Some(it),
                 Tried::Held(who) => return Ok(Err(who)),
             }
             // Alone here: whoever else has this token is dead.
-            let token = token(host, &directory.join("catalogue.token"))?;
+            let token = token(host, &directory.join(format!("{}.token", work.name())))?;
             terms.holder = format!("{}, {token}", machine());
             terms.heir = true;
         }
-        let mut leases = Vec::new();
-        for it in places {
-            let known = it.storage.capabilities()?;
-            if known.create != Guarantee::Atomic || known.replace != Guarantee::Atomic {
-                tracing::info!(
-                    "storage {} can hold no lease: only this machine is locked",
-                    it.name
-                );
-                continue;
-            }
-            let key = place::lease(server);
-            match acquire(it.storage.clone(), &key, &terms, &|| host.cancelled()) {
-                Ok(lease) => leases.push(lease),
-                Err(error) if error.kind() == ErrorKind::TRANSIENT => {
-                    return Ok(Err(error.to_string()));
-                }
+        let key = place::lease(server, work.name());
+        for place in places {
+            match lease(host, place, &key, &terms) {
+                Ok(lease) => guard.leases.extend(lease),
+                Err(error) if is_held(&error) => return Ok(Err(error.to_string())),
                 Err(error) => {
                     let kind = error.kind();
-                    let about = format!("cannot get the lease {key} in storage {}", it.name);
-                    return Err(error.context(about).with_kind(kind));
+                    let about = format!("cannot get the lease {key} in storage {}", place.name);
+                    failed(&place.name, error.context(about).with_kind(kind))?;
                 }
             }
         }
-        Ok(Ok(Self { leases, _lock: lock }))
+        Ok(Ok(guard))
     }
 
     /// Makes sure that it is still ours, before a step that cannot be taken
@@ -99,6 +122,16 @@ impl Guard {
             }
         }
     }
+}
+
+/// Gets the lease in a storage; none where nobody can hold one.
+fn lease(host: &Host, place: &Place, key: &str, terms: &Terms) -> Result<Option<Lease>> {
+    let known = place.storage.capabilities()?;
+    if known.create != Guarantee::Atomic || known.replace != Guarantee::Atomic {
+        tracing::info!("storage {} can hold no lease: only this machine is locked", place.name);
+        return Ok(None);
+    }
+    acquire(place.storage.clone(), key, terms, &|| host.cancelled()).map(Some)
 }
 
 fn machine() -> String {

@@ -28,9 +28,9 @@ pub(super) fn meta(server: &str) -> String {
     format!("{server}/meta/")
 }
 
-/// Returns the key of the lease of those who remove something.
-pub(super) fn lease(server: &str) -> String {
-    format!("{server}/leases/catalogue")
+/// Returns the key of the lease of those who do some work.
+pub(super) fn lease(server: &str, work: &str) -> String {
+    format!("{server}/leases/{work}")
 }
 
 /// What an object of a backup is.

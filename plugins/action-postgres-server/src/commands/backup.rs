@@ -38,6 +38,7 @@ fn spec() -> CommandSpec {
             .choices(&["local", "stream"]),
             Argument::flag("incremental", "Store only what the latest backup does not have"),
             Argument::option("parent", "ID", "Store only what this backup does not have"),
+            Argument::flag("resume", "Go on with a backup that was killed, or do nothing"),
             Argument::option("name", "NAME", "Give the backup a name"),
             Argument::flag("fast", "Let the server make a checkpoint at once").short('f'),
             Argument::option("workers", "N", "How many threads read and compress"),
@@ -98,19 +99,23 @@ fn options(call: &Call<'_>, server: &Server) -> Result<Options> {
     let workers = parsed::<usize>(call, "workers", |it| (1..=64).contains(it), "1 to 64")?;
     let rate = parsed::<ByteSize>(call, "max-rate", |it| it.bytes() >= 64 << 10, "64kB or more")?;
     let timeout = parsed::<Duration>(call, "wait-timeout", |_| true, "a time, as 10m")?;
-    let patience = timeout.map_or_else(|| server.backup_patience(), Duration::get);
+    let usual = Options::configured(server, base);
     Ok(Options {
         method: match arguments.get("method") {
             Some("local") => Method::Local,
             Some(_) => Method::Stream,
-            None => server.backup.method,
+            None => usual.method,
         },
-        base,
         name: arguments.get("name").map(name).transpose()?,
-        fast: arguments.has("fast") || server.backup.fast_checkpoint,
-        workers: workers.unwrap_or_else(|| server.backup_workers()),
-        max_rate: rate.or(server.backup.max_rate).map(ByteSize::bytes),
-        patience: (!arguments.has("no-wait")).then_some(patience),
+        fast: arguments.has("fast") || usual.fast,
+        workers: workers.unwrap_or(usual.workers),
+        max_rate: rate.map(ByteSize::bytes).or(usual.max_rate),
+        patience: timeout
+            .map(Duration::get)
+            .or(usual.patience)
+            .filter(|_| !arguments.has("no-wait")),
+        resume: arguments.has("resume"),
+        base,
     })
 }
 
@@ -150,6 +155,10 @@ fn describe(report: &Report) -> String {
     // Writing to a string cannot fail.
     if let Some(parent) = report.parent {
         let _ = writeln!(text, "  {} as in {parent} and before", text::size(tally.inherited));
+    }
+    if tally.resumed > 0 {
+        let _ =
+            writeln!(text, "  {} as stored before it was interrupted", text::size(tally.resumed));
     }
     let _ = writeln!(text, "  WAL {} to {}", report.begin_wal, report.end_wal);
     let _ = writeln!(text, "  in {}", report.storages.join(", "));

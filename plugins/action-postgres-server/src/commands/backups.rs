@@ -10,7 +10,7 @@ mod view;
 
 use hayloft_plugin_api::{Argument, Error, Result};
 
-use super::{Call, Subcommand, check::servers};
+use super::{Call, Subcommand, which_servers, worse};
 use crate::catalogue::{Backup, Catalogue, Selection};
 
 /// How a backup is named on the command line.

@@ -6,14 +6,14 @@ mod report;
 mod storage;
 mod waiting;
 
-use hayloft_plugin_api::{Argument, CommandSpec, Error, Result};
+use hayloft_plugin_api::{Argument, CommandSpec, Result};
 use hayloft_postgres::{
     check::{CheckLine, judge},
     wal::SegmentName,
 };
 
 use self::report::Report;
-use super::{Call, Subcommand};
+use super::{Call, Subcommand, which_servers};
 use crate::{
     config::Server,
     probe::{self, Deadline},
@@ -33,12 +33,7 @@ fn spec() -> CommandSpec {
                      is wrong; with --nagios it is 0, 1 and 2, and 3 if nothing can be checked."
             .to_owned(),
         arguments: vec![
-            Argument::positional(
-                "server",
-                "SERVER",
-                "The servers; all active ones if none is named",
-            )
-            .multiple(),
+            which_servers(),
             Argument::flag("nagios", "Print one line for Nagios, Icinga and the like"),
         ],
         after_help: "Examples:\n  hayloft pg check\n  hayloft pg check main --json\n  \
@@ -50,7 +45,7 @@ fn spec() -> CommandSpec {
 
 fn run(call: &Call<'_>) -> Result<u8> {
     let nagios = call.arguments.has("nagios");
-    let checked = servers(call).and_then(|servers| check(call, &servers));
+    let checked = call.chosen().and_then(|servers| check(call, &servers));
     let reports = match checked {
         Ok(reports) => reports,
         Err(error) if nagios => {
@@ -66,26 +61,6 @@ fn run(call: &Call<'_>) -> Result<u8> {
     let text = if call.arguments.json { report::json(&reports)? } else { report::text(&reports) };
     call.host.print(text)?;
     Ok(report::exit_code(&reports))
-}
-
-/// The servers that are meant.
-pub(super) fn servers<'a>(call: &Call<'a>) -> Result<Vec<&'a Server>> {
-    let named = call.arguments.all("server");
-    if !named.is_empty() {
-        return named.iter().map(|it| call.server(Some(it))).collect();
-    }
-    let all = &call.servers.server;
-    let active: Vec<&Server> = all.iter().filter(|it| it.active).collect();
-    if active.is_empty() && !all.is_empty() {
-        let known: Vec<&str> = all.iter().map(|it| it.name.as_str()).collect();
-        return Err(Error::msg("no PostgreSQL server is active")
-            .hint(format!("name those that are meant: {}", known.join(", "))));
-    }
-    if active.is_empty() {
-        // Says that there is none.
-        return call.server(None).map(|only| vec![only]);
-    }
-    Ok(active)
 }
 
 /// The lines, and the segment that the server was told last that is archived.

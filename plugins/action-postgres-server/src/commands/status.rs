@@ -4,11 +4,11 @@ mod rows;
 
 use std::time::SystemTime;
 
-use hayloft_plugin_api::{Argument, CommandSpec, Result};
+use hayloft_plugin_api::{CommandSpec, Result};
 use hayloft_postgres::check::{Facts, Outcome, judge};
 use serde_json::{Value, json};
 
-use super::{Call, Subcommand, check};
+use super::{Call, Subcommand, which_servers};
 use crate::{
     config::Server,
     directories::Directories,
@@ -27,21 +27,14 @@ fn spec() -> CommandSpec {
                      with them (rpo). What cannot be found out is shown with the reason. The exit \
                      code is 1 if a server does not answer; `hayloft pg check` judges the rest."
             .to_owned(),
-        arguments: vec![
-            Argument::positional(
-                "server",
-                "SERVER",
-                "The servers; all active ones if none is named",
-            )
-            .multiple(),
-        ],
+        arguments: vec![which_servers()],
         after_help: "Examples:\n  hayloft pg status\n  hayloft pg status main --json".to_owned(),
         ..CommandSpec::default()
     }
 }
 
 fn run(call: &Call<'_>) -> Result<u8> {
-    let servers = check::servers(call)?;
+    let servers = call.chosen()?;
     let nothing = vec![(); servers.len()];
     let done = several::for_each(call.host, &servers, nothing, |server, ()| {
         probe::facts(server, Deadline::after(server.check_timeout()), true)

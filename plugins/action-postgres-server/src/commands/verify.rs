@@ -20,7 +20,8 @@ fn spec() -> CommandSpec {
                      makes them consistent, and compares it with its hashes: that of the stored \
                      bytes, and that of the content of each piece. Whatever differs is named with \
                      its storage, backup and file. Nothing is changed. Where no key opens what is \
-                     encrypted, only the stored bytes are compared. Exit code 1 if anything is \
+                     encrypted, only the stored bytes are compared. With --changed, only what is \
+                     new since the last time; that does not find what was damaged since. Exit code 1 if anything is \
                      damaged or missing."
             .to_owned(),
         arguments: vec![
@@ -28,6 +29,7 @@ fn spec() -> CommandSpec {
             Argument::option("backup", "ID", "Only this backup").multiple(),
             Argument::option("storage", "NAME", "Only this storage"),
             Argument::option("sample", "PERCENT", "Read only so many of a hundred parts, by chance"),
+            Argument::flag("changed", "Leave out what was read here before and was good"),
             Argument::flag("no-wal", "Do not read WAL"),
             Argument::option("max-rate", "SIZE", "How much is read a second at most, as 50MB"),
             Argument::option("workers", "N", "How many threads read"),
@@ -76,6 +78,7 @@ fn options(call: &Call<'_>) -> Result<Options> {
         backups: arguments.all("backup").iter().map(|it| it.parse()).collect::<Result<_>>()?,
         storage: arguments.get("storage").map(ToOwned::to_owned),
         percent: u8::try_from(percent).unwrap_or(100),
+        changed: arguments.has("changed"),
         wal: !arguments.has("no-wal"),
         max_rate: rate.map(ByteSize::bytes),
         workers: number("workers", 64, "1 to 64")?.unwrap_or(usual),
@@ -93,7 +96,7 @@ fn describe(report: &Report) -> String {
     }
     let left_out = match report.left_out {
         0 => String::new(),
-        number => format!(", {number} parts left out"),
+        number => format!(", {number} objects left out"),
     };
     let _ = writeln!(
         text,

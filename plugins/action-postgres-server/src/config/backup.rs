@@ -8,7 +8,7 @@ use hayloft_plugin_api::{
 };
 use serde::Deserialize;
 
-use super::{NONE, Server};
+use super::{Age, NONE, Server};
 
 /// What compresses frames unless something else is named.
 const COMPRESSOR: &str = "zstd";
@@ -50,6 +50,13 @@ pub struct Backup {
     pub fast_checkpoint: bool,
     /// How long a backup waits for its WAL to be archived; 1 h if absent.
     pub wal_timeout: Option<Duration>,
+    /// For the action `postgresbackup`: how long after the beginning of the last
+    /// backup the next one is due, such as `1 DAY`; at each run if absent.
+    pub interval: Option<Age>,
+    /// For the action `postgresbackup`: how long after the last full backup the
+    /// next full one is due, such as `1 WEEK`; others between are incremental.
+    /// If absent, all are full.
+    pub full_interval: Option<Age>,
 }
 
 /// How files are read.

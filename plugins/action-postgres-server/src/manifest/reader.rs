@@ -168,6 +168,8 @@ impl Header {
             frame: 0,
             parent: None,
             databases: Vec::new(),
+            subscriptions: Vec::new(),
+            resumed: false,
             parts: 0,
         }
     }

@@ -19,6 +19,8 @@ fn header() -> Header {
         frame: FRAME,
         parent: None,
         databases: vec![Database { oid: 5, name: "a \"b\"".to_owned() }],
+        subscriptions: vec!["s".to_owned()],
+        resumed: false,
         parts: 0,
     }
 }

@@ -21,7 +21,7 @@ use super::{
     ground::{self, Ground, MARK},
     plan::{Batch, Out, Piece, Plan},
     sequential::Sequential,
-    settings::Fetching,
+    settings::{self, Fetching},
     small::{Small, Special},
     survey::Survey,
     tree::Tree,
@@ -238,6 +238,7 @@ impl Restore<'_> {
         let moved = survey.header.data.path() != self.ground.data;
         let mut warnings =
             small.configure(&mut tree, (&self.options.target, self.fetching), moved)?;
+        warnings.extend(settings::subscriptions(&survey.header.subscriptions));
         tree.sync()?;
         small.control(&mut tree)?;
         tree.remove(Path::new(MARK))?;

@@ -13,14 +13,18 @@ use crate::{backup::place, manifest::Part};
 /// How many bytes tell what a stream was encoded with.
 const HEAD: usize = 64;
 
-/// Streams of encrypted parts, one of each backup at a time. They are read in
+/// How many parts of a backup are open: of one that was interrupted and gone on
+/// with, the manifest goes to and fro between older and newer ones.
+const MOST_OPEN: usize = 4;
+
+/// Streams of encrypted parts, few of each backup at a time. They are read in
 /// the order of the manifest, in which each goes forward.
 pub(super) struct Sequential<'a> {
     host: &'a Host,
     server: &'a str,
     parts: &'a [Part],
     copies: &'a [Copy],
-    open: HashMap<String, Stream>,
+    open: HashMap<String, Vec<Stream>>,
 }
 
 struct Stream {
@@ -60,14 +64,23 @@ impl<'a> Sequential<'a> {
             let what = format!("cannot read part {} of backup {}", known.name, known.backup);
             e.context(what).with_kind(kind)
         };
-        let goes_on = |it: &Stream| it.part == part && it.at <= start;
-        if !self.open.get(&known.backup).is_some_and(goes_on) {
-            let reader = self.begin(known).map_err(about)?;
-            self.open.insert(known.backup.clone(), Stream { part, at: 0, reader });
-        }
-        let stream = self.open.get_mut(&known.backup);
-        let stream = stream.ok_or_else(|| Error::msg("a part was not opened"))?;
-        stream.read(start, end).map_err(about)
+        let open = self.open.entry(known.backup.clone()).or_default();
+        let goes_on = open.iter().position(|it| it.part == part && it.at <= start);
+        // The one that was used last is the last one.
+        let mut stream = match goes_on {
+            Some(at) => open.remove(at),
+            None => {
+                open.retain(|it| it.part != part);
+                if open.len() == MOST_OPEN {
+                    open.remove(0);
+                }
+                let reader = self.begin(known).map_err(about)?;
+                Stream { part, at: 0, reader }
+            }
+        };
+        let content = stream.read(start, end).map_err(about)?;
+        self.open.entry(known.backup.clone()).or_default().push(stream);
+        Ok(content)
     }
 
     fn begin(&self, part: &Part) -> Result<Box<dyn Read + Send>> {

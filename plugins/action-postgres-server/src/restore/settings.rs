@@ -22,6 +22,17 @@ const TARGETS: [&str; 5] = [
     "recovery_target_time",
     "recovery_target_xid",
 ];
+/// Files without which a server does not start, and directories.
+const NEEDED: [&str; 8] = [
+    "krb_server_keyfile",
+    "log_directory",
+    "ssl_ca_file",
+    "ssl_cert_file",
+    "ssl_crl_dir",
+    "ssl_crl_file",
+    "ssl_key_file",
+    "unix_socket_directories",
+];
 /// Settings that say more of a target.
 const OF_TARGETS: [&str; 3] =
     ["recovery_target_action", "recovery_target_inclusive", "recovery_target_timeline"];
@@ -127,7 +138,27 @@ fn warnings(document: &Document) -> Vec<String> {
     if libraries.contains("pg_cron") {
         warnings.push("pg_cron is loaded: its jobs run as soon as the server works".to_owned());
     }
+    for name in NEEDED {
+        let value = get(name).unwrap_or_default();
+        for path in value.split(',').map(|it| it.trim().trim_matches('"')) {
+            if path.starts_with('/') && !Path::new(path).exists() {
+                warnings.push(format!("{name} names {path}, which is not on this machine"));
+            }
+        }
+    }
     warnings
+}
+
+/// What must be known of subscriptions of the original.
+pub(super) fn subscriptions(names: &[String]) -> Option<String> {
+    (!names.is_empty()).then(|| {
+        format!(
+            "it has subscriptions ({}): as soon as it works, it takes from the publishers what is \
+             meant for the original; start it with max_logical_replication_workers = 0, and \
+             disable or drop them there, unless it takes the original's place",
+            names.join(", ")
+        )
+    })
 }
 
 #[cfg(test)]
@@ -182,12 +213,19 @@ mod tests {
     #[test]
     fn places_of_the_original_are_not_used() {
         let before = b"data_directory = '/srv/data'\nport = 5432\nrecovery_target_time = 'x'\n\
-            synchronous_standby_names = 'a'\n";
+            synchronous_standby_names = 'a'\n\
+            ssl_key_file = '/nowhere/key'\nssl_cert_file = 'server.crt'\n\
+            unix_socket_directories = '/tmp, \"/nowhere/run\"'\n";
         let (moved, warnings) = main_file(before, true).unwrap();
         let document = Document::parse(&moved);
         assert!(document.get("data_directory").is_none() && document.get("port").is_some());
         assert!(document.get("recovery_target_time").is_none());
-        assert_eq!(warnings.len(), 1);
+        for (at, part) in ["standbys", "/nowhere/key", "/nowhere/run"].into_iter().enumerate() {
+            assert!(warnings[at].contains(part), "{part}: {warnings:?}");
+        }
+        assert_eq!(warnings.len(), 3);
+        assert_eq!(subscriptions(&[]), None);
+        assert!(subscriptions(&["a".to_owned(), "b".to_owned()]).unwrap().contains("(a, b)"));
         let (same, _) = main_file(before, false).unwrap();
         assert!(Document::parse(&same).get("data_directory").is_some());
     }

@@ -86,6 +86,12 @@ impl Small {
             let (content, told) = settings::main_file(&content, moved)?;
             warnings.extend(told);
             tree.write_small(Path::new(MAIN), mode, &content)?;
+        } else {
+            warnings.push(
+                "the backup has no postgresql.conf: it lay outside the data directory, where the \
+                 method `stream` cannot read it; write one before the server is started"
+                    .to_owned(),
+            );
         }
         for (kind, name) in [(Kind::Hba, "pg_hba.conf"), (Kind::Ident, "pg_ident.conf")] {
             if let Some((mode, content)) = self.outer(kind) {

@@ -1,11 +1,11 @@
 //! The steps of a verification.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     io,
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
@@ -18,6 +18,7 @@ use hayloft_postgres::wal::{FileName, SegmentName, SegmentRange};
 
 use super::{
     Options, Problem, Report,
+    known::Known,
     part::{self, Expected},
 };
 use crate::{
@@ -25,6 +26,7 @@ use crate::{
     backup::{self, Found, place},
     catalogue::BackupInfo,
     config::Server,
+    directories,
     manifest::{Entry, File, Frame, Part, Reader},
 };
 
@@ -40,12 +42,17 @@ pub(crate) fn verify(host: &Host, server: &Server, options: &Options) -> Result<
         Some(name) => vec![name.clone()],
         None => server.backup_storages(),
     };
+    let own = known(host, server);
+    let own = if options.changed { own? } else { own.ok().flatten() };
     let run = Run {
         host,
         server,
         options,
         began,
         report: Mutex::new(Report { server: server.name.clone(), ..Report::default() }),
+        own: own.as_ref().map(|it| it.0.clone()),
+        known: Mutex::new(own.map(|it| it.1).unwrap_or_default()),
+        seen: Mutex::default(),
         read: AtomicU64::new(0),
         total: AtomicU64::new(0),
     };
@@ -65,6 +72,7 @@ pub(crate) fn verify(host: &Host, server: &Server, options: &Options) -> Result<
     if options.wal {
         run.wal(&seen)?;
     }
+    run.remember(&names);
     let mut report = run.report.into_inner().unwrap_or_else(PoisonError::into_inner);
     report.bytes = run.read.into_inner();
     report.seconds = began.elapsed().as_secs_f64();
@@ -79,6 +87,13 @@ pub(crate) fn verify(host: &Host, server: &Server, options: &Options) -> Result<
     Ok(report)
 }
 
+/// Returns the directory of a server on this machine, and what is known there.
+fn known(host: &Host, server: &Server) -> Result<Option<(PathBuf, Known)>> {
+    let Some(own) = directories::own(host, &server.name)? else { return Ok(None) };
+    let known = Known::load(&own)?;
+    Ok(Some((own, known)))
+}
+
 /// A backup that is needed whole, with the WAL that it needs.
 type Seen = (crate::catalogue::BackupId, Option<(SegmentName, SegmentName, u64)>);
 
@@ -90,6 +105,12 @@ struct Run<'a> {
     report: Mutex<Report>,
     read: AtomicU64,
     total: AtomicU64,
+    /// The directory of this server on this machine.
+    own: Option<PathBuf>,
+    /// What was good, before and now.
+    known: Mutex<Known>,
+    /// The storages and keys of what there is.
+    seen: Mutex<BTreeSet<(String, String)>>,
 }
 
 /// A part that is to be read.
@@ -141,9 +162,10 @@ impl Run<'_> {
         let checked = part::check(self.host, storage, (&key, &job.part), &job.frames, &step);
         self.count();
         match checked {
-            Ok(None) => {}
+            Ok(None) => self.known().add(name, &key, job.part.blake3.clone()),
             Ok(Some(wrong)) => {
                 let file = wrong.file.map(|it| it.display().to_string());
+                self.known().remove(name, &key);
                 self.problem(name, (&job.backup, &key), file, wrong.problem);
             }
             // It is to end.
@@ -168,7 +190,7 @@ impl Run<'_> {
         }
         self.count();
         let done = backup::open_manifest(self.host, storage, &self.server.name, found.id)
-            .and_then(|reader| self.manifest(reader, (&id, give), known));
+            .and_then(|reader| self.manifest(reader, (name, &id, give), known));
         match done {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == ErrorKind::CANCELLED => Err(error),
@@ -183,40 +205,43 @@ impl Run<'_> {
     fn manifest(
         &self,
         mut reader: Reader,
-        (id, give): (&str, &SyncSender<Job>),
+        (name, id, give): (&str, &str, &SyncSender<Job>),
         known: &mut HashMap<(String, String), String>,
     ) -> Result<()> {
         let parts = reader.parts().to_vec();
-        let mut own: Option<(u32, Vec<Expected>)> = None;
+        // Frames of a part are together; not so if it was interrupted.
+        let mut own: BTreeMap<u32, Vec<Expected>> = BTreeMap::new();
+        let scattered = reader.header().resumed;
         let mut given = HashSet::new();
         let is_own = |at: u32| parts.get(at as usize).is_some_and(|it| it.backup == id);
         while let Some(entry) = reader.next()? {
             let Entry::File(file) = entry else { continue };
             let path = Arc::new(file.path.path().to_owned());
             for (at, expected) in expected(&file, &path).filter(|it| is_own(it.0)) {
-                if own.as_ref().is_some_and(|it| it.0 != at)
-                    && let Some((at, frames)) = own.take()
+                if !scattered
+                    && !own.contains_key(&at)
+                    && let Some((at, frames)) = own.pop_first()
                 {
                     given.insert(at);
-                    self.give((id, &parts[at as usize]), frames, give, known)?;
+                    self.give((name, id, &parts[at as usize]), frames, give, known)?;
                 }
-                own.get_or_insert_with(|| (at, Vec::new())).1.push(expected);
+                own.entry(at).or_default().push(expected);
             }
         }
-        if let Some((at, frames)) = own {
+        for (at, frames) in own {
             given.insert(at);
-            self.give((id, &parts[at as usize]), frames, give, known)?;
+            self.give((name, id, &parts[at as usize]), frames, give, known)?;
         }
         for (at, part) in (0..).zip(&parts).filter(|(at, _)| !given.contains(at)) {
             let _: u32 = at;
-            self.give((id, part), Vec::new(), give, known)?;
+            self.give((name, id, part), Vec::new(), give, known)?;
         }
         Ok(())
     }
 
     fn give(
         &self,
-        (id, part): (&str, &Part),
+        (name, id, part): (&str, &str, &Part),
         mut frames: Vec<Expected>,
         give: &SyncSender<Job>,
         known: &mut HashMap<(String, String), String>,
@@ -228,14 +253,47 @@ impl Run<'_> {
             return Ok(());
         }
         known.insert(key, part.blake3.clone());
-        if !self.is_in_sample(part) {
+        let object = place::part(&self.server.name, &part.backup, &part.name);
+        if !self.is_in_sample(part) || self.was_good(name, &object, &part.blake3) {
             self.lock().left_out += 1;
             return Ok(());
         }
         self.total.fetch_add(part.size, Ordering::Relaxed);
         frames.sort_by_key(|it| it.offset);
+        // What several files have may be there once.
+        frames.dedup_by_key(|it| it.offset);
         let job = Job { backup: id.to_owned(), part: part.clone(), frames };
         give.send(job).map_err(|_| Error::msg("the workers have ended"))
+    }
+
+    /// Takes note that there is an object; tells whether it is one that was
+    /// good, and need not be read again.
+    fn was_good(&self, storage: &str, key: &str, what: &str) -> bool {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert((storage.to_owned(), key.to_owned()));
+        self.options.changed && self.known().has(storage, key, what)
+    }
+
+    /// Keeps what is good, for the next time; where that is impossible, all of
+    /// it is read again then.
+    fn remember(&self, names: &[String]) {
+        let Some(own) = &self.own else { return };
+        let mut known = self.known();
+        // What was not looked for is not gone.
+        if self.options.backups.is_empty() && self.options.percent >= 100 && self.options.wal {
+            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            for name in names {
+                let keys = seen.iter().filter(|it| it.0 == *name).map(|it| it.1.clone());
+                known.retain(name, &keys.collect());
+            }
+        }
+        if let Err(error) = known.save(self.host, own) {
+            tracing::info!("what was verified is not kept: {error}");
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Chooses by chance, and other parts on another day.
@@ -283,11 +341,20 @@ impl Run<'_> {
                 }
             };
             copies += 1;
+            let (storage, key) = (copy.storage.clone(), copy.object.key.clone());
+            let what = format!("{} bytes, {}", copy.object.size, copy.object.etag);
+            if self.was_good(&storage, &key, &what) {
+                self.lock().left_out += 1;
+                continue;
+            }
             self.count();
             self.read.fetch_add(copy.object.size, Ordering::Relaxed);
-            if let Err(error) = archive.fetch(&copy, &mut io::sink()) {
-                let key = copy.object.key.clone();
-                self.problem(&copy.storage, (id, &key), None, crate::intake::chain(&error));
+            match archive.fetch(&copy, &mut io::sink()) {
+                Ok(_) => self.known().add(&storage, &key, what),
+                Err(error) => {
+                    self.known().remove(&storage, &key);
+                    self.problem(&storage, (id, &key), None, crate::intake::chain(&error));
+                }
             }
         }
         if copies == 0 {
@@ -318,7 +385,7 @@ impl Run<'_> {
         self.lock().objects += 1;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Report> {
+    fn lock(&self) -> MutexGuard<'_, Report> {
         self.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{Call, Subcommand, arguments, find, in_storage};
 use crate::{
-    catalogue::{Backup, Catalogue, Copy, Guard, Place, State, Status, refused, remove},
+    catalogue::{Backup, Catalogue, Copy, Guard, Place, State, Status, Work, refused, remove},
     config::Server,
 };
 
@@ -42,7 +42,7 @@ fn run(call: &Call<'_>) -> Result<u8> {
     let guard = if dry_run {
         None
     } else {
-        match Guard::take(call.host, &server.name, &places)? {
+        match Guard::take(call.host, (&server.name, Work::Catalogue), &places)? {
             Ok(guard) => Some(guard),
             Err(who) => {
                 tracing::error!("the catalogue of server {} is in use: {who}", server.name);

@@ -6,7 +6,7 @@ use hayloft_plugin_api::{Argument, CommandSpec, Error, ErrorKind, Result, text};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Call, Subcommand, servers, table::Table};
+use super::{Call, Subcommand, table::Table, which_servers, worse};
 use crate::{
     catalogue::{self, Decision, Expiry, StorageExpiry, Verdict, WalExpiry},
     config::Server,
@@ -29,12 +29,7 @@ fn spec() -> CommandSpec {
                      3: somebody else is at it."
             .to_owned(),
         arguments: vec![
-            Argument::positional(
-                "server",
-                "SERVER",
-                "The servers; all active ones if none is named",
-            )
-            .multiple(),
+            which_servers(),
             Argument::flag("dry-run", "Only tell what would be deleted, and why").short('n'),
         ],
         after_help: "Examples:\n  hayloft pg expire main --dry-run\n  hayloft pg expire".to_owned(),
@@ -45,7 +40,7 @@ fn spec() -> CommandSpec {
 fn run(call: &Call<'_>) -> Result<u8> {
     let dry_run = call.arguments.has("dry-run");
     let (mut documents, mut code, mut shown) = (Vec::new(), 0, String::new());
-    for server in servers(call)? {
+    for server in call.chosen()? {
         let name = &server.name;
         let expiry = match catalogue::expire(call.host, server, Timestamp::now(), dry_run)? {
             Ok(expiry) => expiry,
@@ -68,12 +63,6 @@ fn run(call: &Call<'_>) -> Result<u8> {
     }
     call.host.print(shown)?;
     Ok(code)
-}
-
-/// A failure is worse than a lock, and that than what somebody has kept.
-fn worse(one: u8, other: u8) -> u8 {
-    let rank = |code| [0, 7, 3, 1].iter().position(|it| *it == code);
-    if rank(other) > rank(one) { other } else { one }
 }
 
 fn code_of(expiry: &Expiry) -> u8 {

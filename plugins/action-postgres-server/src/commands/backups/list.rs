@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use hayloft_plugin_api::{Argument, CommandSpec, Result, text};
+use hayloft_plugin_api::{CommandSpec, Result, text};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Call, Subcommand, servers, table::Table, view};
+use super::{Call, Subcommand, table::Table, view, which_servers};
 use crate::{
     catalogue::{Catalogue, Verdict},
     config::Server,
@@ -25,14 +25,7 @@ fn spec() -> CommandSpec {
                      each time: nothing is remembered. Backups of Barman's, at home or in a \
                      bucket, are listed too. Exit code 7 if a storage could not be asked."
             .to_owned(),
-        arguments: vec![
-            Argument::positional(
-                "server",
-                "SERVER",
-                "The servers; all active ones if none is named",
-            )
-            .multiple(),
-        ],
+        arguments: vec![which_servers()],
         after_help: "Examples:\n  hayloft pg list\n  hayloft pg list main --json".to_owned(),
         ..CommandSpec::default()
     }
@@ -40,7 +33,7 @@ fn spec() -> CommandSpec {
 
 fn run(call: &Call<'_>) -> Result<u8> {
     let (mut text, mut documents, mut code) = (String::new(), Vec::new(), 0);
-    let servers = servers(call)?;
+    let servers = call.chosen()?;
     for (i, server) in servers.iter().enumerate() {
         let catalogue = Catalogue::read(call.host, server);
         for (name, error) in &catalogue.unread {

@@ -1,11 +1,11 @@
 //! The command `hayloft pg wal archive`.
 
-use hayloft_plugin_api::{Argument, CommandSpec, Result};
+use hayloft_plugin_api::{CommandSpec, Result};
 use serde_json::json;
 
 use super::{Call, Subcommand};
 use crate::{
-    commands::check,
+    commands::{which_servers, worse},
     config::Server,
     intake::{self, Tally},
 };
@@ -25,14 +25,7 @@ fn spec() -> CommandSpec {
                      has other WAL of the same name, or could not be reached, and the rest waits; \
                      3: somebody else is at it."
             .to_owned(),
-        arguments: vec![
-            Argument::positional(
-                "server",
-                "SERVER",
-                "The servers; all active ones if none is named",
-            )
-            .multiple(),
-        ],
+        arguments: vec![which_servers()],
         after_help: "Examples:\n  hayloft pg wal archive main\n  hayloft pg wal archive --json"
             .to_owned(),
         ..CommandSpec::default()
@@ -42,7 +35,7 @@ fn spec() -> CommandSpec {
 fn run(call: &Call<'_>) -> Result<u8> {
     let mut documents = Vec::new();
     let (mut code, mut text) = (0, String::new());
-    for server in check::servers(call)? {
+    for server in call.chosen()? {
         let (its_code, line, document) = one(call, server)?;
         code = worse(code, its_code);
         text.push_str(&line);
@@ -66,6 +59,7 @@ fn one(call: &Call<'_>, server: &Server) -> Result<(u8, String, serde_json::Valu
         }
     };
     call.host.check_cancelled()?;
+    intake::complete_backups(call.host, server);
     if let Some(problem) = &tally.failure {
         tracing::error!("{}", describe(name, problem, &tally));
     }
@@ -76,15 +70,4 @@ fn one(call: &Call<'_>, server: &Server) -> Result<(u8, String, serde_json::Valu
 fn describe(name: &str, problem: &str, tally: &Tally) -> String {
     let hint = tally.hint.as_ref().map_or_else(String::new, |it| format!(" ({it})"));
     format!("server {name}: {problem}{hint}")
-}
-
-/// A failure is worse than a lock, and that than a warning.
-fn worse(one: u8, other: u8) -> u8 {
-    let rank = |code| match code {
-        1 => 3,
-        3 => 2,
-        7 => 1,
-        _ => 0,
-    };
-    if rank(other) > rank(one) { other } else { one }
 }
