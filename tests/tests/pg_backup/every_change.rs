@@ -85,7 +85,8 @@ impl Struck {
             let left: Vec<_> = files(&base.join(&other)).into_keys().collect();
             if info.contains("status=FAILED") {
                 assert_eq!(left, [PathBuf::from("backup.info")], "{about}: {other}");
-            } else {
+            } else if !left.is_empty() {
+                // A directory without a file is nothing to a storage.
                 assert!(info.contains("status=DONE"), "{about}: {other}\n{info}");
             }
         }
