@@ -80,8 +80,21 @@ impl Setup {
         if let Some(settings) = self.settings.get() {
             return Ok(settings);
         }
-        let settings = self.read_settings()?;
+        let settings = self.read_settings(&self.options()?);
         Ok(self.settings.get_or_init(|| settings))
+    }
+
+    /// Returns what holds for commands of plugins: without `<options>`, which
+    /// only actions need, the working directory and the backup user are empty.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::CONFIGURATION`] if `<options>` is wrong.
+    pub fn settings_of_commands(&self) -> Result<Settings> {
+        match self.root().child("options") {
+            Some(_) => self.settings().cloned(),
+            None => Ok(self.read_settings(&cedar::Options::default())),
+        }
     }
 
     fn options(&self) -> Result<cedar::Options> {
@@ -105,14 +118,13 @@ impl Setup {
         Ok(seconds.and_then(|it| u64::try_from(it).ok()).map(Duration::from_secs))
     }
 
-    fn read_settings(&self) -> Result<Settings> {
+    fn read_settings(&self, options: &cedar::Options) -> Settings {
         let root = self.root();
-        let options = self.options()?;
         let path = |section: &str, element: &str| {
             let node = root.child(section)?.child(element)?;
             Some(PathBuf::from(node.first_text.as_str()))
         };
-        Ok(Settings {
+        Settings {
             configuration: self.document.path.clone(),
             working_dir: PathBuf::from(cedar::text(&options.working_dir).unwrap_or_default()),
             collect_dir: path("collect", "collect_dir"),
@@ -123,7 +135,7 @@ impl Setup {
             storages: names::all(root, "storages", "storage").map(|it| it.name).collect(),
             compressors: self.openable("compressor", "compressors"),
             encryptors: self.openable("encryptor", "encryptors"),
-        })
+        }
     }
 
     /// The configured names of a kind, then those of the plugins themselves.

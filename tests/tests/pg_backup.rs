@@ -10,6 +10,8 @@ mod restored;
 
 #[path = "pg_backup/action.rs"]
 mod action;
+#[path = "pg_backup/alone.rs"]
+mod alone;
 #[path = "pg_backup/content.rs"]
 mod content;
 #[path = "pg_backup/damage.rs"]

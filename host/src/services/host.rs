@@ -73,7 +73,7 @@ impl HostServices {
 
     fn answer(&self, service: &str, request: &str) -> Result<String> {
         match service {
-            "settings" => answer(&self.setup.settings()?),
+            "settings" => answer(&self.setup.settings_of_commands()?),
             "suffix" => {
                 let (kind, name): (String, String) = client::from_json(request)?;
                 answer(&self.setup.suffix(&kind, &name)?)

@@ -35,7 +35,8 @@ pub struct Host {
 pub struct Settings {
     /// The configuration file.
     pub configuration: PathBuf,
-    /// `<options><working_dir>`.
+    /// `<options><working_dir>`; empty for a command where there is no
+    /// `<options>`.
     pub working_dir: PathBuf,
     /// `<collect><collect_dir>`, if there is such a section.
     pub collect_dir: Option<PathBuf>,

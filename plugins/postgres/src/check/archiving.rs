@@ -11,7 +11,7 @@ pub(super) fn lines(
     primary: Option<&ServerStatus>,
     wanted: &Wanted,
 ) -> Vec<CheckLine> {
-    if wanted.archiver {
+    if wanted.archiver || (!wanted.streaming_archiver && archives(status)) {
         // What a standby does not archive by itself, its primary does.
         let by_primary = status.setting("archive_mode") != Reading::Value("always");
         let primary = primary.filter(|_| wanted.standby && by_primary);
@@ -24,11 +24,21 @@ pub(super) fn lines(
     }
     vec![CheckLine::warning(
         "wal_archiving",
-        "neither <archiver> nor <streaming_archiver> is on",
+        "the server does not archive, and neither <archiver> nor <streaming_archiver> is on",
         "without WAL, there is no recovery to a point in time, and a base backup of files cannot \
          be restored at all",
-        "set <streaming_archiver>Y</streaming_archiver> or <archiver>Y</archiver>",
+        "set archive_mode = on and archive_command = 'hayloft pg wal push SERVER %p' on the server, \
+         or <streaming_archiver>Y</streaming_archiver> here and run `hayloft pg wal receive SERVER`",
     )]
+}
+
+/// Whether the server archives by itself, whatever our configuration says: a
+/// command that pushes needs no element of it.
+fn archives(status: &ServerStatus) -> bool {
+    let set =
+        |it| matches!(status.setting(it), Reading::Value(it) if !matches!(it, "" | "(disabled)"));
+    matches!(status.setting("archive_mode"), Reading::Value("on" | "always"))
+        && (set("archive_library") || set("archive_command"))
 }
 
 fn mode(status: &ServerStatus, standby: bool) -> CheckLine {

@@ -80,8 +80,27 @@ fn what_is_bad_says_why_it_matters_and_what_mends_it() {
 fn a_server_in_order_has_nothing_bad() {
     let wanted = Wanted { streaming_archiver: true, ..Wanted::default() };
     assert_eq!(bad(&judge(&facts(good()), &wanted)), []);
-    let lines = judge(&facts(good()), &Wanted::default());
-    assert_eq!(bad(&lines), [("wal_archiving", Outcome::Warning)]);
+}
+
+#[test]
+fn a_server_that_archives_by_itself_needs_no_element() {
+    let set = |value: &str| serde_json::json!({ "setting": value, "unit": null });
+    let cases = [
+        ("on", "x", "archive_mode"),
+        ("always", "x", "archive_mode"),
+        ("on", "", "wal_archiving"),
+        ("on", "(disabled)", "wal_archiving"),
+        ("off", "x", "wal_archiving"),
+    ];
+    for (mode, command, line) in cases {
+        let settings = serde_json::json!({
+            "archive_mode": set(mode), "archive_command": set(command), "archive_library": set(""),
+        });
+        let lines = judge(&facts(status(settings)), &Wanted::default());
+        let found = |name| lines.iter().any(|it| it.name == name);
+        assert!(found(line), "{mode} {command:?}: {lines:?}");
+        assert!(found("wal_archiving") != found("archive_mode"), "{mode} {command:?}: {lines:?}");
+    }
 }
 
 #[test]
