@@ -68,7 +68,6 @@ impl Put {
     /// Gives the file its name, durably.
     fn publish(&self, staged: &mut Staged) -> Result<ObjectMeta> {
         stamp(&staged.file).map_err(|e| self.failed(e))?;
-        staged.file.sync_all().map_err(|e| self.failed(e))?;
         let stat = rustix::fs::fstat(&staged.file).map_err(|e| self.failed(e))?;
         let mut tries = 0;
         let parent = loop {
@@ -87,12 +86,15 @@ impl Put {
         Ok(meta(&self.key, &stat))
     }
 
-    /// Renames the file; `None` if the object is not as it must be.
+    /// Flushes the file, and the way to where it is to be, and renames it;
+    /// `None` if the object is not as it must be.
     fn try_rename(&self, staged: &Staged) -> Result<Option<OwnedFd>, Errno> {
         if let Condition::Etag(etag) = &self.condition {
             return self.try_replace(staged, etag);
         }
-        let (parent, name) = self.place.make_parent(&staged.root, &self.key, &self.durable)?;
+        let (parent, name, unsure) =
+            self.place.make_parent(&staged.root, &self.key, &self.durable)?;
+        self.durable.flush(&unsure, &staged.file)?;
         let _lock = lock::together(&staged.directory);
         if self.condition == Condition::Absent {
             rename_new(staged, &parent, &name)?;
@@ -103,6 +105,7 @@ impl Put {
     }
 
     fn try_replace(&self, staged: &Staged, etag: &str) -> Result<Option<OwnedFd>, Errno> {
+        self.durable.flush(&[], &staged.file)?;
         let _lock = lock::alone(&staged.directory)?;
         let found = root::look(&staged.root, &self.key)?;
         let Some((parent, name, stat)) = found else { return Ok(None) };

@@ -13,7 +13,11 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{Config, durable::Durable, is_file, name};
+use crate::{
+    Config,
+    durable::{Durable, Unsure},
+    is_file, name,
+};
 
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -88,14 +92,16 @@ impl Root {
     }
 
     /// Opens the directory that an object is to be put in; creates what is
-    /// missing, durably.
+    /// missing. Tells of which directories on the way it is not known that
+    /// they survive a power cut.
     pub(crate) fn make_parent(
         &self,
         root: &OwnedFd,
         key: &str,
         durable: &Durable,
-    ) -> Result<(OwnedFd, String), Errno> {
+    ) -> Result<(OwnedFd, String, Vec<Unsure>), Errno> {
         let (above, name) = split(key);
+        let mut unsure = Vec::new();
         let mut directory = rustix::io::fcntl_dupfd_cloexec(root, 0)?;
         for segment in segments(above) {
             let segment = name::on_disk(segment?);
@@ -110,10 +116,10 @@ impl Root {
                 // The mode exactly, whatever the process masks.
                 rustix::fs::fchmod(&child, mode)?;
             }
-            durable.entry(&directory, &child)?;
+            unsure.extend(durable.doubt(&directory, &child)?);
             directory = child;
         }
-        Ok((directory, name::on_disk(name).into_owned()))
+        Ok((directory, name::on_disk(name).into_owned(), unsure))
     }
 }
 
