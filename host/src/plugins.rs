@@ -12,6 +12,7 @@ mod log_bridge;
 mod negotiate;
 #[expect(unreachable_pub, reason = "`export_plugin!` makes a plugin for others")]
 mod none;
+mod pieces;
 mod problem;
 mod registry;
 mod search;

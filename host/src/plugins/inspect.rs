@@ -1,10 +1,7 @@
 //! Reads what a plugin says about itself out of its file. Nothing of the file
 //! is run, mapped or trusted here: a few kilobytes of it are read.
 
-use std::{
-    fs::File,
-    io::{Read, Seek},
-};
+use std::{fs::File, io::Read};
 
 use hayloft_plugin_api::{
     API_MAJOR,
@@ -18,6 +15,7 @@ use object::{
 
 use super::{
     c_library::{self, Version},
+    pieces::Pieces,
     problem::Problem,
 };
 
@@ -36,12 +34,12 @@ pub struct Inspection {
 ///
 /// Why it is not a plugin, or not one for this machine.
 pub fn inspect(file: &File) -> Result<Inspection, Problem> {
-    let mut file = file;
-    let size = file.rewind().and_then(|()| file.metadata()).map_err(unreadable)?.len();
+    let size = file.metadata().map_err(unreadable)?.len();
+    let mut pieces = Pieces::new(file, size);
     let mut head = Vec::with_capacity(HEAD);
-    file.take(HEAD as u64).read_to_end(&mut head).map_err(unreadable)?;
+    (&mut pieces).take(HEAD as u64).read_to_end(&mut head).map_err(unreadable)?;
     classify(&head, size)?;
-    read_sections(&ReadCache::new(file), size)
+    read_sections(&ReadCache::new(pieces), size)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
