@@ -31,6 +31,7 @@ mod check;
 mod cluster;
 mod conf;
 mod drill;
+mod expected;
 mod hba;
 mod ident;
 mod place;

@@ -147,3 +147,31 @@ fn worker(receiver: &super::setting::Receiver) -> rustix::process::Pid {
     let worker = children.split_whitespace().next().unwrap().parse().unwrap();
     rustix::process::Pid::from_raw(worker).unwrap()
 }
+
+#[test]
+fn a_segment_that_the_server_was_told_is_safe_is_missed_when_it_is_gone() {
+    let server = keeping().programs(&version(15)).initdb("--wal-segsize=1").start();
+    let setting = Setting::new(&server);
+    let mut receiver = setting.receive(&[]);
+    receiver.is_streaming();
+    server.sql("postgres", "CREATE TABLE filler (t text)");
+    let fill = "INSERT INTO filler SELECT repeat('f', 900) FROM generate_series(1, 4000)";
+    server.sql("postgres", fill);
+    server.sql("postgres", "SELECT pg_switch_wal()");
+    let end = position(&server);
+    wait_for("the last byte", || told(&server) >= Some(end));
+    assert_eq!(receiver.is_told(Signal::TERM), Some(0), "{}", receiver.says());
+    setting.pg(&["wal", "archive", "main"]).exits(0);
+    setting.pg(&["wal", "gaps", "main"]).exits(0);
+    setting.pg(&["wal", "verify", "main"]).exits(0);
+    let (last, path) = setting.archived().into_iter().rfind(|it| it.0.len() == 24).unwrap();
+    let aside = setting.streaming().join(&last);
+    std::fs::rename(&path, &aside).unwrap();
+    // It is here, and waits for the storage.
+    setting.pg(&["wal", "gaps", "main"]).exits(0);
+    std::fs::rename(&aside, setting.sandbox.path("gone")).unwrap();
+    let missing = format!("missing: {last}");
+    setting.pg(&["wal", "gaps", "main"]).exits(1).says(&missing);
+    setting.pg(&["wal", "verify", "main"]).exits(1).says(&missing);
+    setting.pg(&["check", "main"]).exits(1).says(&missing);
+}

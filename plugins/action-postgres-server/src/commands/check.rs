@@ -7,15 +7,13 @@ mod storage;
 mod waiting;
 
 use hayloft_plugin_api::{Argument, CommandSpec, Result};
-use hayloft_postgres::{
-    check::{CheckLine, judge},
-    wal::SegmentName,
-};
+use hayloft_postgres::check::{CheckLine, judge};
 
 use self::report::Report;
-use super::{Call, Subcommand, which_servers};
+use super::{Call, Subcommand, expected::Expected, which_servers};
 use crate::{
     config::Server,
+    directories::Directories,
     probe::{self, Deadline},
     several,
 };
@@ -63,27 +61,36 @@ fn run(call: &Call<'_>) -> Result<u8> {
     Ok(report::exit_code(&reports))
 }
 
-/// The lines, and the segment that the server was told last that is archived.
-type Answer = (Vec<CheckLine>, Option<SegmentName>);
+/// The lines, and what must be in the storages.
+type Answer = (Vec<CheckLine>, Expected);
 
 fn check(call: &Call<'_>, servers: &[&Server]) -> Result<Vec<Report>> {
-    let opened = |it: &&Server| (storage::of(call.host, it), backups::of(call.host, it));
+    let opened = |it: &&Server| {
+        let directories = Directories::of(call.host, it).ok();
+        (storage::of(call.host, it), backups::of(call.host, it), directories)
+    };
     let opened = servers.iter().map(opened).collect();
-    let done = several::for_each(call.host, servers, opened, |server, (storages, places)| {
-        let deadline = Deadline::after(server.check_timeout());
-        // Asked at the same time as the server.
-        let asked = storage::ask(server, storages);
-        let catalogue = backups::ask(server, places);
-        let facts = probe::facts(server, deadline, false);
-        let mut lines = judge(&facts, &probe::wanted(server));
-        lines.extend(asked.lines(deadline));
-        lines.extend(catalogue.lines(deadline));
-        (lines, gaps::last_archived(&facts))
-    })?;
+    let done = several::for_each(
+        call.host,
+        servers,
+        opened,
+        |server, (storages, places, directories)| {
+            let deadline = Deadline::after(server.check_timeout());
+            // Asked at the same time as the server.
+            let asked = storage::ask(server, storages);
+            let catalogue = backups::ask(server, places);
+            let facts = probe::facts(server, deadline, false);
+            let mut lines = judge(&facts, &probe::wanted(server));
+            lines.extend(asked.lines(deadline));
+            lines.extend(catalogue.lines(deadline));
+            (lines, Expected::of(server, &facts, directories.as_ref()))
+        },
+    )?;
     let report = |(server, done): (&&Server, Option<Answer>)| {
-        let (mut lines, last) = done.unwrap_or_else(|| (vec![late(server)], None));
+        let (mut lines, expected) =
+            done.unwrap_or_else(|| (vec![late(server)], Expected::default()));
         lines.extend(waiting::lines(call.host, server));
-        let gaps = gaps::line(call.host, server, &lines, last);
+        let gaps = gaps::line(call.host, server, &lines, &expected);
         lines.extend(gaps);
         Report { name: server.name.clone(), lines }
     };

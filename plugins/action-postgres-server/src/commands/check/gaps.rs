@@ -4,23 +4,15 @@ use std::time::Instant;
 
 use hayloft_plugin_api::{Error, ErrorKind, Host, Result};
 use hayloft_postgres::{
-    check::{CheckLine, Facts, Outcome},
-    wal::{FileName, Gaps, Inventory, SegmentName},
+    check::{CheckLine, Outcome},
+    wal::{Gaps, Inventory},
 };
 
+use super::super::expected::Expected;
 use crate::{archive::Archive, config::Server};
 
 /// What the line is called.
 const NAME: &str = "wal_gaps";
-
-/// Which segment a server was told last that is archived.
-pub(super) fn last_archived(facts: &Facts) -> Option<SegmentName> {
-    let archiver = facts.sql.as_ref().ok()?.status.archiver.value()?;
-    match FileName::parse(archiver.last_archived_wal.as_ref()?) {
-        Some(FileName::Segment(name)) => Some(name),
-        _ => None,
-    }
-}
 
 /// The line; none for a server whose WAL is not kept by us, or whose storages
 /// do not answer, which other lines tell.
@@ -28,15 +20,14 @@ pub(super) fn line(
     host: &Host,
     server: &Server,
     lines: &[CheckLine],
-    last: Option<SegmentName>,
+    expected: &Expected,
 ) -> Option<CheckLine> {
     let wanted = server.archiver || server.streaming_archiver;
     let silent = lines.iter().any(|it| it.name == "storage" && it.outcome != Outcome::Ok);
     if !wanted || silent || server.wal_destinations().is_empty() {
         return None;
     }
-    let last = last.filter(|_| server.archiver);
-    match look(host, server, last) {
+    match look(host, server, expected) {
         Ok((gaps, inventory)) => Some(judge(&gaps, &inventory)),
         Err(error) if error.kind() == ErrorKind::NOT_FOUND => {
             Some(CheckLine::ok(NAME, "there is no segment yet"))
@@ -49,7 +40,7 @@ pub(super) fn line(
     }
 }
 
-fn look(host: &Host, server: &Server, last: Option<SegmentName>) -> Result<(Gaps, Inventory)> {
+fn look(host: &Host, server: &Server, expected: &Expected) -> Result<(Gaps, Inventory)> {
     let archive = Archive::open(host, server)?;
     let mut inventory = Inventory::new(archive.segment_size()?);
     let (began, limit) = (Instant::now(), server.check_timeout());
@@ -61,9 +52,7 @@ fn look(host: &Host, server: &Server, last: Option<SegmentName>) -> Result<(Gaps
         Ok(())
     })?;
     archive.add_histories(&mut inventory)?;
-    if let Some(last) = last {
-        inventory.expect(last);
-    }
+    expected.note(&mut inventory);
     let gaps = inventory.gaps(&archive.starts()?);
     Ok((gaps, inventory))
 }

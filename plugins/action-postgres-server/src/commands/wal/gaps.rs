@@ -6,7 +6,7 @@ use hayloft_plugin_api::{Argument, CommandSpec, ErrorKind, Result};
 use hayloft_postgres::wal::{Gap, Gaps, Inventory, SegmentName, SegmentSize, Start};
 use serde_json::{Value, json};
 
-use super::{Call, Subcommand, place};
+use super::{super::expected::Expected, Call, Subcommand, place};
 use crate::archive::Archive;
 
 /// See the module.
@@ -18,7 +18,8 @@ fn spec() -> CommandSpec {
         long_about: "Looks by their names which segments are missing from the oldest base backup \
                      on, on every timeline that a recovery can get to; without a base backup, from \
                      the first segment on. A server that archives with `push` is asked what it has \
-                     archived last, so that what is missing at the end is noticed too. Exit code \
+                     archived last, and one that streams, on the receiver's machine, what its slot \
+                     was told is safe, so that what is missing at the end is noticed too. Exit code \
                      1: something is in none of the storages; 7: one of them lacks what another \
                      one has. `verify` reads the segments as well."
             .to_owned(),
@@ -38,13 +39,13 @@ fn run(call: &Call<'_>) -> Result<u8> {
     let archive = Archive::open(call.host, server)?;
     let only = place::storage(call, &archive)?;
     // Asked first: what it was told by then is in what is listed.
-    let last = place::last_archived(server);
+    let expected = Expected::ask(call.host, server);
     let size = match archive.segment_size() {
         // It tells nothing of how large segments are, but that one is missing.
         Err(error) if error.kind() == ErrorKind::NOT_FOUND => SegmentSize::DEFAULT,
         other => other?,
     };
-    let look = Look { archive: &archive, size, last, starts: archive.starts()? };
+    let look = Look { archive: &archive, size, expected, starts: archive.starts()? };
     let found = look.at(only)?;
     let mut lacking = Vec::new();
     let several = archive.storages(true).count() > 1 && only.is_none();
@@ -71,7 +72,7 @@ fn run(call: &Call<'_>) -> Result<u8> {
 struct Look<'a> {
     archive: &'a Archive<'a>,
     size: SegmentSize,
-    last: Option<SegmentName>,
+    expected: Expected,
     starts: Vec<Start>,
 }
 
@@ -86,9 +87,7 @@ struct Found {
 impl Look<'_> {
     fn at(&self, storage: Option<&str>) -> Result<Found> {
         let mut inventory = self.archive.inventory(storage, self.size)?;
-        if let Some(last) = self.last {
-            inventory.expect(last);
-        }
+        self.expected.note(&mut inventory);
         let gaps = inventory.gaps(&self.starts);
         let from = self.starts.iter().min_by_key(|it| it.position).copied();
         Ok(Found { gaps, ends: ends(&inventory), from })

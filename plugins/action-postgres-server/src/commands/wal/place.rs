@@ -4,11 +4,7 @@ use hayloft_plugin_api::{Error, ErrorKind, Result};
 use hayloft_postgres::wal::{FileName, Lsn, SegmentName, SegmentSize};
 
 use super::Call;
-use crate::{
-    archive::Archive,
-    config::Server,
-    probe::{self, Deadline},
-};
+use crate::archive::Archive;
 
 /// A place in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,30 +61,6 @@ pub(super) fn storage<'c>(call: &Call<'c>, archive: &Archive<'_>) -> Result<Opti
     }
     let message = format!("no WAL of the server is kept in a storage `{name}`");
     Err(Error::new(ErrorKind::NOT_FOUND, message).hint(format!("there are: {}", known.join(", "))))
-}
-
-/// Asks the server which segment it was told last that is archived. Nothing
-/// if it does not archive by us, or does not answer.
-pub(super) fn last_archived(server: &Server) -> Option<SegmentName> {
-    if !server.archiver || server.conninfo.is_none() {
-        return None;
-    }
-    let facts = probe::facts(server, Deadline::after(server.check_timeout()), false);
-    let told = match facts.sql {
-        Ok(sql) => sql.status.archiver.value()?.last_archived_wal.clone()?,
-        Err(trouble) => {
-            tracing::warn!(
-                "server {} was not asked what it has archived last: {}",
-                server.name,
-                trouble.problem
-            );
-            return None;
-        }
-    };
-    match FileName::parse(&told) {
-        Some(FileName::Segment(name)) => Some(name),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use hayloft_postgres::wal::{FileName, Inventory, Lsn, SegmentName, Start, Timeli
 use serde_json::{Value, json};
 
 use super::{
+    super::expected::Expected,
     Call, Subcommand,
     list::described,
     place::{self, Place},
@@ -58,12 +59,10 @@ fn run(call: &Call<'_>) -> Result<u8> {
     let archive = Archive::open(call.host, server)?;
     let storage = place::storage(call, &archive)?;
     let limit = rate_limit(call)?;
-    let last = place::last_archived(server);
+    let expected = Expected::ask(call.host, server);
     let size = archive.segment_size()?;
     let mut inventory = archive.inventory(storage, size)?;
-    if let Some(last) = last {
-        inventory.expect(last);
-    }
+    expected.note(&mut inventory);
     let Some(course) = course(call, &archive, &inventory)? else {
         return Err(Error::new(ErrorKind::NOT_FOUND, "there is nothing to verify from there on")
             .hint(format!("`hayloft pg wal list {}` shows what there is", server.name)));
