@@ -101,7 +101,8 @@ fn a_server_that_is_stopped_and_crashes_goes_on_archiving() {
     ground.belong_to(&server);
     server.pgbench("bench", 1);
     for round in 0..4 {
-        let mut load = load(&server, 60);
+        // It ends with its server.
+        let mut load = load(&server, 600);
         let before = done(&server).len();
         wait_for("further segments", || done(&server).len() > before + 3);
         if round % 2 == 0 {

@@ -129,6 +129,8 @@ fn a_server_loses_nothing_to_a_network_that_comes_and_goes() {
     proxy.plan(|_| Fault::Drop);
     let before = done(&server).len();
     load(&server, 2).wait().unwrap();
+    // However slow the disk is, there is a segment to archive.
+    server.sql("postgres", "SELECT pg_switch_wal()");
     wait_for("segments that wait", || !waiting(&server).is_empty());
     assert!(done(&server).len() < before + 40);
     proxy.plan(|_| Fault::None);

@@ -12,14 +12,15 @@ use hayloft_tests::postgres::Postgres;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
-    archiving::{copy, load, replay},
-    ground::{Ground, PLAIN, archive_all, check_archive, waiting},
+    archiving::{copy, load, replay, replay_by},
+    ground::{Ground, PATIENCE, PLAIN, archive_all, check_archive, done, waiting},
     segments::Segment,
 };
 
 /// Kills processes of the program that have this word in their command line,
-/// after pauses of all lengths, until the work is over; returns how many.
-fn kill_while(ground: &Ground, word: &str, most: u32, workload: impl FnOnce()) -> u32 {
+/// after pauses of all lengths, until the work is over; returns how many. The
+/// work is told how many there are so far.
+fn kill_while(ground: &Ground, word: &str, most: u32, workload: impl FnOnce(&AtomicU32)) -> u32 {
     let (over, killed) = (AtomicBool::new(false), AtomicU32::new(0));
     let program = ground.path("bin/hayloft");
     thread::scope(|scope| {
@@ -36,20 +37,20 @@ fn kill_while(ground: &Ground, word: &str, most: u32, workload: impl FnOnce()) -
                 thread::sleep(Duration::from_millis(1));
             }
         });
-        workload();
+        workload(&killed);
         over.store(true, Ordering::Relaxed);
     });
     killed.into_inner()
 }
 
-/// Finds a process of the program.
+/// Finds a process of the program, also one that it has started itself.
 fn find(program: &Path, word: &str) -> Option<Pid> {
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         let name = entry.file_name();
         let Some(pid) = name.to_str().and_then(|it| it.parse::<i32>().ok()) else { continue };
         let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let words: Vec<&[u8]> = line.split(|it| *it == 0).collect();
-        let ours = words.first().is_some_and(|it| *it == program.as_os_str().as_encoded_bytes());
+        let ours = fs::read_link(entry.path().join("exe")).is_ok_and(|it| it == program);
         if ours && words.contains(&word.as_bytes()) {
             return Pid::from_raw(pid);
         }
@@ -87,10 +88,16 @@ fn pushes_that_are_killed_lose_nothing_and_leave_nothing() {
     server.stop();
     let copy = copy(&server, &ground);
     server.start_again();
-    let killed = kill_while(&ground, "push", 100, || {
-        load(&server, 20).wait().unwrap();
+    let began = Instant::now();
+    let killed = kill_while(&ground, "push", 100, |killed| {
+        // However slow this machine is, some are killed, and some are not.
+        let enough = || killed.load(Ordering::Relaxed) > 8 && done(&server).len() > 20;
+        while !enough() && began.elapsed() < PATIENCE {
+            load(&server, 1).wait().unwrap();
+            server.sql("postgres", "SELECT pg_switch_wal()");
+        }
     });
-    assert!(killed > 3, "{killed} were killed");
+    assert!(killed > 8, "{killed} were killed");
     archive_all(&server);
     let checksum = server.checksum("bench", "pgbench_accounts");
     assert!(check_archive(&ground, &server) > 10);
@@ -180,6 +187,54 @@ fn gets_that_are_killed_never_deliver_half_a_segment() {
     let segment = Segment { size: 16 << 20, ..Segment::number(1) };
     ground.wal(&["get", "main", &segment.name(), target.to_str().unwrap()]).exits(0);
     assert!(fs::read(&target).unwrap() == segment.bytes());
+}
+
+/// Kills each call several times before it lets one live, as an impatient
+/// person would who starts the server again each time.
+const KILLER: &str = "for moment in 0 1 2 4 8; do
+  \"$@\" &
+  sleep 0.0$moment
+  kill -9 $! 2>/dev/null
+  wait $!
+  code=$?
+  [ $code = 137 ] || exit $code
+  echo killed >> $DIR/killed
+done
+exec \"$@\"
+";
+
+#[test]
+fn a_recovery_whose_gets_are_killed_hundreds_of_times_comes_to_the_last_segment() {
+    let mut ground = Ground::new(PLAIN);
+    let mut server = ground.archiving().initdb("--wal-segsize=1").start();
+    ground.belong_to(&server);
+    server.pgbench("bench", 1);
+    archive_all(&server);
+    server.stop();
+    let copy = copy(&server, &ground);
+    server.start_again();
+    let before = done(&server).len();
+    while done(&server).len() < before + 60 {
+        load(&server, 1).wait().unwrap();
+        archive_all(&server);
+        server.sql("bench", "UPDATE pgbench_accounts SET abalance = abalance + 1");
+    }
+    let last = archive_all(&server);
+    let checksum = server.checksum("bench", "pgbench_accounts");
+    server.stop();
+    fs::write(ground.path("killer"), ground.expand(KILLER)).unwrap();
+    let get = ground.expand("sh $DIR/killer ") + &ground.line("get main %f %p");
+    let options = Postgres::options().initdb("--wal-segsize=1").setting("restore_command", &get);
+    let mut replayed = None;
+    // What fetches ahead is killed too.
+    kill_while(&ground, "prefetch", u32::MAX, |_| {
+        replayed = Some(replay_by(&ground, &copy, options));
+    });
+    let replayed = replayed.unwrap();
+    let killed = fs::read_to_string(ground.path("killed")).unwrap().lines().count();
+    assert!(killed >= 60, "{killed} were killed");
+    assert!(replayed.log().contains(&format!("restored log file \"{last}\"")));
+    assert_eq!(replayed.checksum("bench", "pgbench_accounts"), checksum);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -118,7 +119,7 @@ fn what_no_key_opens_is_told_apart_from_what_is_damaged() {
     let ground = Ground::new(PLAIN);
     let keys = ["one", "two"].map(|name| {
         let path = ground.path(name);
-        let made = std::process::Command::new("age-keygen").arg("-o").arg(&path).output().unwrap();
+        let made = Command::new("age-keygen").arg("-o").arg(&path).output().unwrap();
         assert!(made.status.success());
         let text = fs::read_to_string(&path).unwrap();
         let public = text.lines().find_map(|it| it.strip_prefix("# public key: "));
@@ -171,6 +172,20 @@ fn reading_can_be_slowed_down() {
     let began = Instant::now();
     verify(&ground, &["--rate-limit", "2MB"]).exits(0);
     assert!(began.elapsed() > Duration::from_millis(1300), "{:?}", began.elapsed());
+}
+
+#[test]
+fn how_far_it_is_is_shown_on_a_terminal_and_nowhere_else() {
+    let ground = Ground::new(PLAIN);
+    push(&ground, (1..=4).map(Segment::number));
+    let ended = verify(&ground, &[]).exits(0);
+    assert!(![ended.stdout, ended.stderr].concat().contains("iB/s"));
+    // Slowly, so that there is something to be seen.
+    let line = ground.line("verify main --rate-limit 200kB");
+    let output = Command::new("script").args(["-qec", &line, "/dev/null"]).output().unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && shown.contains("all is good"), "{shown}");
+    assert!(shown.contains("iB/s"), "{shown}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Receivers that are killed, at any moment.
 
-use std::{fs, os::unix::fs::FileExt, thread, time::Duration};
+use std::{fs, os::unix::fs::FileExt, path::Path, process::Command, thread, time::Duration};
 
 use hayloft_postgres::wal::{Lsn, SegmentName, TimelineId};
 use hayloft_tests::{chaos, postgres::Postgres};
@@ -10,7 +10,7 @@ use super::setting::{
 };
 
 /// How often receivers are killed.
-const KILLS: u32 = 50;
+const KILLS: u32 = 120;
 
 /// Demands that everything before a position is on our side: whole segments in
 /// the archive or beside it, and of the last one what was told.
@@ -46,8 +46,12 @@ fn everything_is_safe(setting: &Setting, server: &Postgres, from: Lsn, to: Lsn) 
 
 #[test]
 fn what_the_server_was_told_is_there_whenever_the_receiver_is_killed() {
-    let server = keeping().initdb("--wal-segsize=1").start();
+    let mut server = keeping().initdb("--wal-segsize=1").start();
     server.pgbench("bench", 1);
+    server.stop();
+    let copy = server.directory().join("copy");
+    cp(&server.data_dir(), &copy);
+    server.start_again();
     let setting = Setting::new(&server);
     setting.pg(&["wal", "receive", "main", "--create-slot"]).exits(0);
     let begun = told(&server).unwrap();
@@ -60,8 +64,12 @@ fn what_the_server_was_told_is_there_whenever_the_receiver_is_killed() {
         if kill % 3 > 0 {
             receiver.is_streaming();
         }
-        thread::sleep(Duration::from_millis(2 * u64::from(moment)));
+        thread::sleep(Duration::from_millis(u64::from(moment)));
         receiver.is_killed();
+        if kill % 4 == 0 {
+            // However slow the disk is, there are segments.
+            server.sql("postgres", "SELECT pg_switch_wal()");
+        }
         // Before that, nobody told it anything.
         if let Some(told) = told(&server).filter(|it| *it != begun) {
             everything_is_safe(&setting, &server, safe, told);
@@ -73,6 +81,41 @@ fn what_the_server_was_told_is_there_whenever_the_receiver_is_killed() {
     let segments = setting.compare(&server, TimelineId::FIRST, first, end);
     assert!(segments > 20, "{segments}");
     no_rubbish(&setting);
+    let checksum = server.checksum("bench", "pgbench_accounts");
+    let replayed = replay(&setting, &copy);
+    assert_eq!(replayed.checksum("bench", "pgbench_accounts"), checksum);
+}
+
+/// Copies a directory with everything in it.
+fn cp(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").args([from, to]).status().unwrap();
+    assert!(copied.success());
+}
+
+/// Starts a server on a copy of the first one's files, which replays what was
+/// archived.
+fn replay(setting: &Setting, copy: &Path) -> Postgres {
+    let options = Postgres::options().initdb("--wal-segsize=1");
+    // It runs in the data directory.
+    let mut server = options.setting("restore_command", "cp ../archived/%f %p").start();
+    server.stop();
+    let data = server.data_dir();
+    fs::remove_dir_all(&data).unwrap();
+    cp(copy, &data);
+    let archived = server.directory().join("archived");
+    fs::create_dir(&archived).unwrap();
+    for (name, path) in setting.archived() {
+        fs::copy(path, archived.join(name)).unwrap();
+    }
+    fs::write(data.join("recovery.signal"), "").unwrap();
+    let reference = format!("--reference={}", data.display());
+    let owned = Command::new("chown").args(["-R", &reference]).arg(server.directory()).status();
+    assert!(owned.unwrap().success());
+    server.start_again();
+    wait_for("the end of the recovery", || {
+        server.sql("postgres", "SELECT pg_is_in_recovery()") == "f"
+    });
+    server
 }
 
 /// Nothing stays that nobody needs.
