@@ -48,7 +48,7 @@ fn main() {
         replay::measure(&ground);
     }
     println!("\nload: {}", fs::read_to_string("/proc/loadavg").unwrap().trim());
-    fs::remove_dir_all(ground.dir()).unwrap();
+    ground.end();
 }
 
 /// One segment after the other, when no other waits.

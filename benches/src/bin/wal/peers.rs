@@ -66,7 +66,7 @@ pub(crate) fn pgbackrest<'a>(
         move || {
             ground.clean();
             configure(ground, &configuration, compress, asynchronous);
-            measure(shell(&format!("{call} stanza-create")));
+            measure(shell(&format!("{call} --no-online stanza-create")));
             if all {
                 ground.all_ready();
             }
@@ -78,21 +78,17 @@ pub(crate) fn pgbackrest<'a>(
 }
 
 fn configure(ground: &Ground, path: &Path, compress: &str, asynchronous: bool) {
-    let server = ground.server();
     let text = format!(
         "[global]\nrepo1-path={}\nspool-path={}\nlock-path={}\nlog-path={}\n\
          log-level-console=error\nlog-level-file=off\ncompress-type={compress}\n\
          compress-level=3\nprocess-max=2\narchive-async={}\n\
-         [main]\npg1-path={}\npg1-socket-path={}\npg1-port={}\npg1-user={}\n",
+         [main]\npg1-path={}\n",
         ground.path("repo").display(),
         ground.path("br-spool").display(),
         ground.path("br-lock").display(),
         ground.path("br-log").display(),
         if asynchronous { "y" } else { "n" },
-        server.data_dir().display(),
-        server.socket_dir().display(),
-        server.port(),
-        server.user(),
+        ground.dir().display(),
     );
     fs::write(path, text).unwrap();
 }
