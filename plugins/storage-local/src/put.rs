@@ -3,13 +3,14 @@
 use std::{
     fs::File,
     io::{self, Write},
+    num::NonZero,
     os::fd::{AsFd, OwnedFd},
     time::{Duration, SystemTime},
 };
 
 use hayloft_plugin_api::{Error, ErrorKind, ObjectMeta, PutStream, Result};
 use rustix::{
-    fs::{AtFlags, RenameFlags},
+    fs::{Advice, AtFlags, RenameFlags},
     io::Errno,
 };
 
@@ -24,6 +25,10 @@ use crate::{
 /// somebody deletes the last object in it at the same time.
 const TRIES: usize = 100;
 
+/// After so many bytes the disk is set to work, so that the flush at the end,
+/// which somebody waits for, has little left to do.
+const STRIDE: u64 = 1 << 20;
+
 /// An object that is being written.
 #[derive(Debug)]
 pub(crate) struct Put {
@@ -33,6 +38,9 @@ pub(crate) struct Put {
     durable: Durable,
     key: String,
     condition: Condition,
+    /// How many bytes were written, and how many of them the disk was told of.
+    written: u64,
+    told: u64,
 }
 
 /// What must be the case when the object appears.
@@ -54,7 +62,8 @@ impl Put {
         key: &str,
         condition: Condition,
     ) -> Self {
-        Self { staged: Some(staged), place, durable, key: key.to_owned(), condition }
+        let key = key.to_owned();
+        Self { staged: Some(staged), place, durable, key, condition, written: 0, told: 0 }
     }
 
     fn failed(&self, error: impl Into<io::Error>) -> Error {
@@ -149,6 +158,13 @@ pub(crate) fn stamp(file: &File) -> io::Result<()> {
     file.set_modified(SystemTime::now())
 }
 
+/// Lets the system begin to write a part of a file out, without waiting for
+/// it: that is what it does when it is told that the part is not needed soon.
+fn begin_to_flush(file: &File, from: u64, length: u64) {
+    // The flush at the end tells what went wrong.
+    let _ = rustix::fs::fadvise(file, from, NonZero::new(length), Advice::DontNeed);
+}
+
 /// Tells whether the file system keeps times as exactly as [`stamp`] gives
 /// them. Some know seconds only.
 pub(crate) fn keeps_times(file: &File) -> io::Result<bool> {
@@ -178,6 +194,11 @@ impl PutStream for Put {
             // Nothing is left lying about, above all where no room is left.
             self.staged = None;
             return Err(self.failed(error));
+        }
+        self.written += data.len() as u64;
+        if self.written - self.told >= STRIDE {
+            begin_to_flush(&staged.file, self.told, self.written - self.told);
+            self.told = self.written;
         }
         Ok(())
     }
