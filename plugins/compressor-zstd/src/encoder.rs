@@ -19,6 +19,11 @@ const SMALL_JOBS_UP_TO: i32 = 12;
 /// The size of a job for such levels, in bytes. The library would take 8 MiB
 /// at level 3: twice the memory for 0.1 % of size.
 const JOB_SIZE: u32 = 4 << 20;
+/// The smallest job, in bytes: each begins with a bit of the one before.
+const SMALLEST_JOB: u32 = 1 << 20;
+/// So many jobs each thread is to have at least, where the size of the whole
+/// is known: with fewer, some wait for the last one.
+const JOBS_A_THREAD: u64 = 4;
 
 /// Encodes straight from the input buffer into the output buffer.
 pub(crate) struct ZstdEncoder {
@@ -56,10 +61,16 @@ fn parameters(config: &Config, options: StreamOptions) -> Vec<CParameter> {
     if threads > 1 && !small {
         all.push(CParameter::NbWorkers(threads));
         if config.long.is_none() && level <= SMALL_JOBS_UP_TO {
-            all.push(CParameter::JobSize(JOB_SIZE));
+            all.push(CParameter::JobSize(job_size(options.size_hint, threads)));
         }
     }
     all
+}
+
+fn job_size(size_hint: Option<u64>, threads: u32) -> u32 {
+    let jobs = JOBS_A_THREAD * u64::from(threads);
+    let share = size_hint.and_then(|size| u32::try_from(size / jobs).ok());
+    share.unwrap_or(JOB_SIZE).clamp(SMALLEST_JOB, JOB_SIZE)
 }
 
 fn cores() -> u32 {
@@ -91,6 +102,19 @@ impl Codec for ZstdEncoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn jobs_are_small_enough_to_keep_all_threads_busy_to_the_end() {
+        let cases = [
+            (None, 2, 4 << 20),
+            (Some(16 << 20), 2, 2 << 20),
+            (Some(5 << 20), 8, 1 << 20),
+            (Some(1 << 40), 2, 4 << 20),
+        ];
+        for (size, threads, expected) in cases {
+            assert_eq!(job_size(size, threads), expected, "{size:?} {threads}");
+        }
+    }
 
     #[test]
     fn threads_are_used_only_where_they_are_of_use() {
