@@ -65,6 +65,7 @@ mod retry;
 mod save;
 mod source;
 mod spool;
+mod stamp;
 mod target;
 mod timelines;
 mod verify;
@@ -91,7 +92,7 @@ pub(crate) use self::{
     spool::Spool,
     verify::{Course, Finding, Verification, Verified},
 };
-use self::{copies::Copies, identity::Identity, target::Target};
+use self::{copies::Copies, identity::Identity, stamp::Stamp, target::Target};
 use crate::config::Server;
 
 /// How many objects are asked for at a time.
@@ -139,6 +140,8 @@ pub(crate) struct Receipt {
     new: bool,
     /// BLAKE3 of the content in hexadecimal digits, if it was computed.
     content: Option<String>,
+    /// By which the file can be known again.
+    stamp: Option<Stamp>,
 }
 
 impl Receipt {

@@ -1,14 +1,14 @@
 //! What was stored before PostgreSQL asked for it.
 //!
 //! For each file a note in the spool: the hash of its content, and where it
-//! is. A note is believed only if the file still has that content and every
-//! storage still has that object.
+//! is. A note is believed only if the file is still the one that was read, or
+//! has that content, and every storage still has that object.
 
 use hayloft_plugin_api::Result;
 use hayloft_postgres::wal::FileName;
 use serde::{Deserialize, Serialize};
 
-use super::{Archive, Receipt, source::Source, spool::Spool};
+use super::{Archive, Receipt, source::Source, spool::Spool, stamp::Stamp};
 
 /// The directory in the spool.
 const DIRECTORY: &str = "ahead";
@@ -18,6 +18,8 @@ const DIRECTORY: &str = "ahead";
 struct Note {
     /// BLAKE3 of the content, in hexadecimal digits.
     content: String,
+    #[serde(default)]
+    file: Option<Stamp>,
     copies: Vec<Copy>,
 }
 
@@ -52,7 +54,7 @@ impl Ledger {
             size: it.object.size,
             etag: it.object.etag.clone(),
         });
-        let note = Note { content, copies: copies.collect() };
+        let note = Note { content, file: receipt.stamp.clone(), copies: copies.collect() };
         let written = serde_json::to_vec(&note)
             .map_err(std::io::Error::other)
             .and_then(|text| self.spool.write(&name.to_string(), &text));
@@ -90,8 +92,8 @@ impl Ledger {
 
 impl Archive<'_> {
     /// Tells whether a file is known to be durable in every storage, by its
-    /// note: the content is compared with the hash, and each storage is asked
-    /// for the object.
+    /// note: it must be the very file that was read, or its content is compared
+    /// with the hash; and each storage is asked for the object.
     ///
     /// # Errors
     ///
@@ -113,6 +115,8 @@ impl Archive<'_> {
                 return Ok(false);
             }
         }
-        Ok(Source::open(name, path)?.hash()? == note.content)
+        let source = Source::open(name, path)?;
+        let untouched = source.stamp.is_some() && source.stamp == note.file;
+        Ok(untouched || source.hash()? == note.content)
     }
 }

@@ -87,7 +87,8 @@ impl Archive<'_> {
                 done[at] = Some(attempt.map_err(|e| numbered(e, number)));
             }
         }
-        Ok(Receipt { content, ..self.receipt(source, targets, done)? })
+        let stamp = source.stamp.clone();
+        Ok(Receipt { content, stamp, ..self.receipt(source, targets, done)? })
     }
 
     /// Stores the file where it is not yet; one answer for each storage, and
@@ -178,7 +179,7 @@ impl Archive<'_> {
         targets: &[&Target],
         done: Vec<Option<Attempt>>,
     ) -> Result<Receipt> {
-        let mut receipt = Receipt { copies: Vec::new(), new: false, content: None };
+        let mut receipt = Receipt { copies: Vec::new(), new: false, content: None, stamp: None };
         let mut failures = Vec::new();
         for (target, attempt) in targets.iter().zip(done) {
             match attempt {

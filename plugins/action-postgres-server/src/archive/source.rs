@@ -11,6 +11,8 @@ use std::{
 use hayloft_plugin_api::{Error, ErrorKind, Result};
 use hayloft_postgres::wal::{FileName, History, SegmentHeader, SegmentName};
 
+use super::stamp::Stamp;
+
 /// More than any history of timelines or label of a backup has.
 const MOST_OF_SMALL_FILES: u64 = 1 << 20;
 /// How much of a file is in memory at a time, in bytes.
@@ -25,6 +27,8 @@ pub(super) struct Source {
     pub(super) path: PathBuf,
     pub(super) size: u64,
     pub(super) modified: Option<SystemTime>,
+    /// By which it can be known again.
+    pub(super) stamp: Option<Stamp>,
     /// Of a segment, whole or partial.
     pub(super) header: Option<SegmentHeader>,
     head: Vec<u8>,
@@ -46,6 +50,7 @@ impl Source {
             path: path.to_owned(),
             size: metadata.len(),
             modified: metadata.modified().ok(),
+            stamp: Stamp::of(&metadata, SystemTime::now()),
             header: None,
             head: Vec::new(),
             file,
