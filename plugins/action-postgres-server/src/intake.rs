@@ -58,7 +58,7 @@ pub(crate) fn archive(host: &Host, server: &Server) -> Result<std::result::Resul
     let directories = Directories::of(host, server)?;
     let archive = Archive::open(host, server)?;
     let errors = ErrorsDirectory::new(&directories.errors);
-    let pass = Pass { host, keep: &archive, errors: &errors, jobs: server.wal_workers() };
+    let pass = Pass { host, keep: &archive, errors: &errors, jobs: server.wal_jobs() };
     let mut all = Tally::default();
     for (directory, streamed) in [(&directories.streaming, true), (&directories.incoming, false)] {
         if !directory.is_dir() {

@@ -85,7 +85,7 @@ impl Receiving {
         options: &ReceiveOptions,
     ) -> Result<End> {
         let errors = ErrorsDirectory::new(&Directories::of(host, server)?.errors);
-        let storer = Storer::new(host, keep, &self.directory, &errors, server.wal_workers());
+        let storer = Storer::new(host, keep, &self.directory, &errors, server.wal_jobs());
         let service = Service::of_environment();
         let watch = Watch::new(host, &storer, self.directory.join(RECORD), service);
         let ended = thread::scope(|scope| {

@@ -112,6 +112,14 @@ impl Server {
         self.wal.workers.map_or(2, |it| it as usize)
     }
 
+    /// Returns how many segments are stored at the same time: one more than
+    /// there are workers, so that these have something to do while it waits
+    /// for its storages.
+    pub fn wal_jobs(&self) -> usize {
+        let workers = self.wal_workers();
+        if workers > 1 { workers + 1 } else { 1 }
+    }
+
     pub(super) fn check_wal(&self) -> Result<()> {
         let wrong = |text: String| {
             Err(Error::new(ErrorKind::CONFIGURATION, format!("{text} of server {}", self.name)))

@@ -68,7 +68,7 @@ fn run(call: &Call<'_>) -> Result<u8> {
         let when = if receipt.is_new() { "now" } else { "already" };
         tracing::info!("{name} is {when} in every storage");
     } else {
-        let workers = server.wal_workers();
+        let workers = server.wal_jobs();
         ahead::push(&archive.in_parallel(), ledger.as_ref(), (name, path), waiting, workers)?;
     }
     Ok(0)
