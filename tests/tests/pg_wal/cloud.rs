@@ -27,8 +27,10 @@ fn configuration(endpoint: &str) -> String {
     )
 }
 
-const BAD: [Fault; 7] = [
+const BAD: [Fault; 8] = [
     Fault::Status(503, "SlowDown"),
+    // V-20: Barman's second try stores nothing, and succeeds.
+    Fault::Status(409, "ConditionalRequestConflict"),
     Fault::Drop,
     Fault::LoseAnswer,
     Fault::FlipRequest,
@@ -59,7 +61,7 @@ fn a_push_that_succeeds_has_stored_the_segment_whatever_the_network_does() {
         assert_eq!(ground.wal(&["show", "main", &segment.name()]).code, Some(0), "{fault:?}");
     }
     assert!(server.uploads().is_empty());
-    ground.wal(&["verify", "main"]).exits(0).says("8 good segments");
+    ground.wal(&["verify", "main"]).exits(0).says("9 good segments");
 }
 
 #[test]
@@ -88,6 +90,24 @@ fn a_get_never_takes_a_broken_network_for_the_end_of_the_archive() {
     proxy.plan(|_| Fault::None);
     ground.wal(&["get", "main", &Segment::number(9).name(), "target"]).exits(1);
     assert!(ground.fetch(&segment.name()) == segment.bytes());
+}
+
+#[test]
+fn nothing_in_an_object_store_is_overwritten_and_no_timeline_is_passed_over() {
+    let server = S3Server::start();
+    let ground = Ground::new(&configuration(&server.endpoint()));
+    let segment = Segment::number(5);
+    push(&ground, [segment, segment]);
+    // V-16: Barman overwrites it, or says that it is stored.
+    let other = Segment { seed: 9, ..segment }.write(&ground);
+    ground.wal(&["push", "main", other.to_str().unwrap()]).exits(1).complains("has other content");
+    assert!(ground.fetch(&segment.name()) == segment.bytes());
+    // V-17: what comes after it, of an older timeline or before it, is stored.
+    let newer = Segment { timeline: 2, ..Segment::number(6) };
+    for segment in [newer, Segment::number(6), Segment::number(4)] {
+        push(&ground, [segment]);
+        assert!(ground.fetch(&segment.name()) == segment.bytes());
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Archivers that are killed, storages that are away, several at once.
 
-use std::{fs, path::PathBuf, thread, time::Duration};
+use std::{fs, path::PathBuf, process::Command, thread, time::Duration};
 
 use hayloft_tests::chaos;
 use rustix::process::{Pid, Signal, kill_process};
@@ -87,6 +87,36 @@ fn a_storage_that_is_away_leaves_everything_where_it_is() {
     fs::rename(&aside, &archive).unwrap();
     setting.archive(&[]).exits(0);
     setting.has(&segments);
+}
+
+/// V-04: Barman leaves a torn segment under its name, and then throws the good
+/// one away.
+#[test]
+fn a_full_disk_leaves_no_torn_segment_and_keeps_what_waits() {
+    let (_server, segments) = server(6);
+    let setting = Setting::new();
+    for segment in &segments {
+        setting.bring(segment);
+    }
+    let archive = setting.sandbox.path("archive");
+    let mount = |options: &str| {
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", options, "hayloft-test"]).arg(&archive);
+        assert!(command.status().unwrap().success(), "this test needs root");
+    };
+    mount("size=3500k");
+    let full = setting.archive(&["--json"]);
+    let archived = nothing_is_lost(&setting, &segments);
+    mount("remount,size=20m");
+    let again = setting.archive(&[]);
+    let all = nothing_is_lost(&setting, &segments);
+    let left = (setting.left(), setting.errors());
+    assert!(Command::new("umount").arg(&archive).status().unwrap().success());
+    let tally = &full.exits(1).json()["servers"][0]["tally"];
+    assert!(tally["failure"].as_str().unwrap().contains("No space left"), "{tally}");
+    assert!((1..=3).contains(&archived), "{archived}");
+    again.exits(0);
+    assert_eq!((all, left), (6, (vec![], vec![])));
 }
 
 #[test]
