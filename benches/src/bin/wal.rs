@@ -23,7 +23,7 @@ use hayloft_benches::compete;
 
 use self::{
     ground::Ground,
-    peers::{backlog_barman, backlog_ours, ours, pgbackrest, shell_copy},
+    peers::{archive_ours, backlog_barman, backlog_ours, ours, pgbackrest, shell_copy},
 };
 
 fn main() {
@@ -79,9 +79,14 @@ fn trickle(ground: &Ground) {
 
 /// All segments wait, and are asked for one after the other.
 fn backlog(ground: &Ground) {
-    let all =
-        [Some(backlog_ours(ground)), pgbackrest(ground, "zst", true, true), backlog_barman(ground)];
-    let all: Vec<_> = all.into_iter().flatten().collect();
     let count = ground.segments().len();
-    compete(&format!("a backlog of {count} segments, zstd 3 (the aims are 0.8 and 0.33)"), &all);
+    let pushes =
+        [Some(backlog_ours(ground)), pgbackrest(ground, "zst", true, true), backlog_barman(ground)];
+    let pushes: Vec<_> = pushes.into_iter().flatten().collect();
+    let title = format!("a backlog of {count} segments, zstd 3 (the aims are 0.8 and 0.33)");
+    compete(&title, &pushes);
+    // What somebody else has brought, in one call, as Barman does it.
+    let calls: Vec<_> =
+        [Some(archive_ours(ground)), backlog_barman(ground)].into_iter().flatten().collect();
+    compete(&format!("{count} segments in incoming, zstd 3 (the aim is 0.33)"), &calls);
 }

@@ -162,13 +162,14 @@ impl Ground {
 
 /// Lets pgbench write until there are enough segments, and copies them.
 fn write(server: &Postgres, dir: &Path) -> Vec<String> {
+    // The copy needs this one too, to go on from.
     let first = server.sql("postgres", "SELECT pg_walfile_name(pg_switch_wal())");
     let written = || {
         let current = server.sql("postgres", "SELECT pg_walfile_name(pg_current_wal_lsn())");
         let names = fs::read_dir(server.data_dir().join("pg_wal")).unwrap();
         let names = names.map(|it| it.unwrap().file_name().into_string().unwrap());
         let mut names: Vec<String> =
-            names.filter(|it| it.len() == 24 && *it > first && *it < current).collect();
+            names.filter(|it| it.len() == 24 && *it >= first && *it < current).collect();
         names.sort();
         names
     };

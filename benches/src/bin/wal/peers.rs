@@ -104,6 +104,32 @@ pub(crate) fn barman(name: &str) -> Option<String> {
     Some(program.display().to_string())
 }
 
+/// Puts all segments into `incoming`.
+fn bring(ground: &Ground) {
+    ground.clean();
+    let incoming = ground.path("barman/main/incoming");
+    fs::create_dir_all(&incoming).unwrap();
+    let copy = format!("cp {}/0* {}", ground.path("pg_wal").display(), incoming.display());
+    measure(shell(&format!("{copy}; sync")));
+}
+
+/// Our `pg wal archive` of what lies in `incoming`.
+pub(crate) fn archive_ours(ground: &Ground) -> Contender<'_> {
+    let call = ground.configured("zstd", &ground.local(), "<compress>zstd</compress>");
+    let configuration = ground.path("zstd");
+    let text = fs::read_to_string(&configuration).unwrap();
+    let home = ground.path("barman/main");
+    let directories = format!(
+        "<name>main</name><archiver>Y</archiver>\
+         <incoming_wals_directory>{0}/incoming</incoming_wals_directory>\
+         <streaming_wals_directory>{0}/streaming</streaming_wals_directory>\
+         <errors_directory>{0}/errors</errors_directory>",
+        home.display()
+    );
+    fs::write(configuration, text.replace("<name>main</name>", &directories)).unwrap();
+    contender("hayloft pg wal archive, zstd", || bring(ground), format!("{call} archive main"))
+}
+
 /// Barman's `archive-wal` of what lies in `incoming`.
 pub(crate) fn backlog_barman(ground: &Ground) -> Option<Contender<'_>> {
     let program = barman("barman")?;
@@ -119,13 +145,7 @@ pub(crate) fn backlog_barman(ground: &Ground) -> Option<Contender<'_>> {
         home = home.display()
     );
     fs::write(&configuration, text).unwrap();
-    let prepare = move || {
-        ground.clean();
-        let incoming = ground.path("barman/main/incoming");
-        fs::create_dir_all(&incoming).unwrap();
-        let copy = format!("cp {}/0* {}", ground.path("pg_wal").display(), incoming.display());
-        measure(shell(&format!("{copy}; sync")));
-    };
+    let prepare = move || bring(ground);
     let line = format!("{program} -q -c {} archive-wal main", configuration.display());
     Some(contender("barman archive-wal, zstd", prepare, line))
 }
