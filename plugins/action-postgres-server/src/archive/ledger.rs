@@ -1,8 +1,8 @@
 //! What was stored before PostgreSQL asked for it.
 //!
-//! For each file a note in the spool: the hash of its content, and where it
-//! is. A note is believed only if the file is still the one that was read, or
-//! has that content, and every storage still has that object.
+//! For each file a note in the spool: by what it can be known again, and where
+//! it is. A note is believed only if the file is still the very one that was
+//! read, or has that content, and every storage still has that object.
 
 use hayloft_plugin_api::Result;
 use hayloft_postgres::wal::FileName;
@@ -16,8 +16,8 @@ const DIRECTORY: &str = "ahead";
 /// A note.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Note {
-    /// BLAKE3 of the content, in hexadecimal digits.
-    content: String,
+    /// BLAKE3 of the content, in hexadecimal digits, if it was computed.
+    content: Option<String>,
     #[serde(default)]
     file: Option<Stamp>,
     copies: Vec<Copy>,
@@ -47,14 +47,17 @@ impl Ledger {
 
     /// Notes that a file is durable in every storage.
     pub(crate) fn note(&self, name: FileName, receipt: &Receipt) {
-        let Some(content) = receipt.content.clone() else { return };
+        let (content, file) = (receipt.content.clone(), receipt.stamp.clone());
+        if content.is_none() && file.is_none() {
+            return;
+        }
         let copies = receipt.copies.iter().map(|it| Copy {
             storage: it.storage.clone(),
             key: it.object.key.clone(),
             size: it.object.size,
             etag: it.object.etag.clone(),
         });
-        let note = Note { content, file: receipt.stamp.clone(), copies: copies.collect() };
+        let note = Note { content, file, copies: copies.collect() };
         let written = serde_json::to_vec(&note)
             .map_err(std::io::Error::other)
             .and_then(|text| self.spool.write(&name.to_string(), &text));
@@ -92,8 +95,8 @@ impl Ledger {
 
 impl Archive<'_> {
     /// Tells whether a file is known to be durable in every storage, by its
-    /// note: it must be the very file that was read, or its content is compared
-    /// with the hash; and each storage is asked for the object.
+    /// note: it must be the very file that was read, or have that content; and
+    /// each storage is asked for the object.
     ///
     /// # Errors
     ///
@@ -116,7 +119,9 @@ impl Archive<'_> {
             }
         }
         let source = Source::open(name, path)?;
-        let untouched = source.stamp.is_some() && source.stamp == note.file;
-        Ok(untouched || source.hash()? == note.content)
+        if source.stamp.is_some() && source.stamp == note.file {
+            return Ok(true);
+        }
+        note.content.map_or(Ok(false), |noted| Ok(source.hash()? == noted))
     }
 }

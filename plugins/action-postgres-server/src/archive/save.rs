@@ -33,16 +33,18 @@ impl Archive<'_> {
     ///
     /// As described there; every storage's error is in the message.
     pub(crate) fn save(&self, name: FileName, path: &Path) -> Result<Receipt> {
-        self.save_hashed(name, path, false)
+        self.save_known(name, path, false)
     }
 
-    /// The same; computes the hash of the content if `hashed`.
+    /// The same. If `known`, the receipt tells by what the file can be known
+    /// again: the hash of its content, unless it has a stamp.
     ///
     /// # Errors
     ///
     /// As [`Archive::save`].
-    pub(crate) fn save_hashed(&self, name: FileName, path: &Path, hashed: bool) -> Result<Receipt> {
+    pub(crate) fn save_known(&self, name: FileName, path: &Path, known: bool) -> Result<Receipt> {
         let source = Source::open(name, path)?;
+        let hashed = known && source.stamp.is_none();
         let targets: Vec<&Target> = self.written().collect();
         if targets.is_empty() {
             let message =

@@ -30,7 +30,7 @@ pub struct Wal {
     /// How many segments are worked on at the same time; 2 if absent.
     pub workers: Option<u32>,
     /// How many further segments that wait are stored in one call of `pg wal
-    /// push`; 16 if absent, 0 for none.
+    /// push`; 32 if absent, 0 for none.
     pub push_ahead: Option<u32>,
     /// How many segments are fetched before they are asked for; 8 if absent,
     /// 0 for none.

@@ -15,7 +15,7 @@ use crate::archive::{Archive, Ledger};
 pub(super) const COMMAND: Subcommand = Subcommand { name: "push", spec, run };
 
 /// How many further files are stored in one call, unless told otherwise.
-const AHEAD: u32 = 16;
+const AHEAD: u32 = 32;
 
 fn spec() -> CommandSpec {
     CommandSpec {

@@ -111,7 +111,7 @@ impl Queue<'_> {
                 continue;
             }
             let path = self.directory.join(name.to_string());
-            match self.archive.save_hashed(name, &path, self.ledger.is_some()) {
+            match self.archive.save_known(name, &path, self.ledger.is_some()) {
                 Ok(receipt) => {
                     if let Some(ledger) = self.ledger {
                         ledger.note(name, &receipt);
