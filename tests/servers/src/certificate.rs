@@ -49,10 +49,16 @@ impl Certificate {
         self.directory.path().join("ca.pem")
     }
 
-    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+    /// Returns the file with the server's certificate and the one with its key.
+    pub(crate) fn files(&self) -> (PathBuf, PathBuf) {
         let at = |name: &str| self.directory.path().join(name);
-        let certificate = CertificateDer::from_pem_file(at("server.pem"));
-        let key = PrivateKeyDer::from_pem_file(at("server.key"));
+        (at("server.pem"), at("server.key"))
+    }
+
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        let (certificate, key) = self.files();
+        let certificate = CertificateDer::from_pem_file(certificate);
+        let key = PrivateKeyDer::from_pem_file(key);
         let config = ServerConfig::builder()
             .with_no_client_auth()
             .with_single_cert(

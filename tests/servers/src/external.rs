@@ -2,8 +2,8 @@
 
 use std::{
     ffi::OsStr,
-    fs::File,
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    fs::{self, File},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread::sleep,
@@ -31,30 +31,19 @@ impl External {
     /// not pass.
     pub(crate) fn start(program: &Path, prepare: impl Fn(&mut Command, u16, &Path)) -> Self {
         let directory = tempfile::tempdir().expect("the temporary directory is writable");
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .and_then(|it| it.local_addr())
-            .expect("127.0.0.1 has a free port")
-            .port();
-        let log = File::create(directory.path().join("log")).expect("our directory is writable");
-        // It ends with us, however we end.
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "TERM"]).arg(program);
-        prepare(&mut command, port, directory.path());
-        let child = command
-            .current_dir(directory.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("setpriv (package util-linux) can be started");
-        let it = Self { child, port, directory };
-        for _ in 0..2400 {
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
-                return it;
+        let mut said = String::new();
+        for _ in 0..PORTS {
+            let port = free_port("127.0.0.1");
+            let log = directory.path().join("log");
+            let mut command = tied(program);
+            prepare(&mut command, port, directory.path());
+            command.current_dir(directory.path());
+            if let Some(child) = listening(command, port, &log) {
+                return Self { child, port, directory };
             }
-            sleep(Duration::from_millis(50));
+            said = fs::read_to_string(&log).unwrap_or_default();
         }
-        panic!("{} does not answer:\n{}", program.display(), it.log());
+        panic!("{} does not listen:\n{said}", program.display());
     }
 
     /// Runs another program in its directory, and returns what it prints.
@@ -75,8 +64,63 @@ impl External {
     }
 
     fn log(&self) -> String {
-        std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+        fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
+}
+
+/// On how many ports is tried: between our look and its start somebody else
+/// may have taken one.
+pub(crate) const PORTS: u32 = 5;
+/// How long a program is waited for, in steps of [`STEP`].
+const STEPS: u32 = 2400;
+const STEP: Duration = Duration::from_millis(50);
+
+/// Prepares a program that ends with us, however we end.
+pub(crate) fn tied(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM"]).arg(program);
+    command
+}
+
+/// Returns a port of an address on which nobody listens.
+pub(crate) fn free_port(address: &str) -> u16 {
+    let listener = TcpListener::bind((address, 0)).expect("loopback has free ports");
+    listener.local_addr().expect("a listener has an address").port()
+}
+
+/// Starts a program and waits until it listens on the port; `None` if it ends
+/// before. That somebody listens there would say nothing.
+pub(crate) fn listening(mut command: Command, port: u16, log: &Path) -> Option<Child> {
+    let log = File::create(log).expect("our directory is writable");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    let mut child = command.spawn().expect("setpriv (package util-linux) can be started");
+    for _ in 0..STEPS {
+        if is_listening(child.id(), port) {
+            return Some(child);
+        }
+        if child.try_wait().is_ok_and(|it| it.is_some()) {
+            return None;
+        }
+        sleep(STEP);
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    None
+}
+
+/// Tells whether a process listens on a port.
+fn is_listening(process: u32, port: u16) -> bool {
+    const LISTEN: &str = "0A";
+    let end = format!(":{port:04X}");
+    let sockets = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    let fields = sockets.lines().map(|it| it.split_whitespace().collect::<Vec<_>>());
+    let ours: Vec<String> = fields
+        .filter(|it| it.len() > 9 && it[1].ends_with(&end) && it[3] == LISTEN)
+        .map(|it| format!("socket:[{}]", it[9]))
+        .collect();
+    let open = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+    let mut links = open.filter_map(|it| fs::read_link(it.path()).ok());
+    links.any(|it| ours.iter().any(|socket| it.as_os_str() == socket.as_str()))
 }
 
 /// What a script has installed below `scratch`.

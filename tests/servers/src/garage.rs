@@ -2,17 +2,20 @@
 //! nodes on loopback, each of which has everything.
 
 use std::{
-    fs::{self, File},
-    net::{SocketAddr, TcpListener, TcpStream},
+    fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     thread::sleep,
     time::Duration,
 };
 
 use tempfile::TempDir;
 
-use crate::{BUCKET, external::installed};
+use crate::{
+    BUCKET,
+    external::{PORTS, free_port, installed, listening, tied},
+};
 
 /// The access key that may do everything in the bucket.
 pub const GARAGE_KEY: &str = "GK0123456789abcdef01234567";
@@ -117,13 +120,16 @@ impl Garage {
 
 impl Node {
     fn start(program: &Path, directory: &Path, number: u8) -> Self {
+        let started = (0..PORTS).find_map(|_| Self::try_start(program, directory, number));
+        started.unwrap_or_else(|| {
+            let log = fs::read_to_string(directory.join(format!("{number}.log")));
+            panic!("garage does not listen:\n{}", log.unwrap_or_default())
+        })
+    }
+
+    fn try_start(program: &Path, directory: &Path, number: u8) -> Option<Self> {
         let address = format!("127.0.0.{number}");
-        let free = || {
-            let listener =
-                TcpListener::bind((address.as_str(), 0)).expect("loopback has free ports");
-            listener.local_addr().expect("a listener has an address").port()
-        };
-        let (port, talk) = (free(), free());
+        let (port, talk) = (free_port(&address), free_port(&address));
         let place = directory.join(number.to_string());
         let text = format!(
             "metadata_dir = \"{0}/meta\"\ndata_dir = \"{0}/data\"\ndb_engine = \"lmdb\"\n\
@@ -136,27 +142,10 @@ impl Node {
         );
         let settings = directory.join(format!("{number}.toml"));
         fs::write(&settings, text).expect("our directory is writable");
-        let log = File::create(directory.join(format!("{number}.log")));
-        // It ends with us, however we end.
-        let child = Command::new("setpriv")
-            .args(["--pdeathsig", "TERM"])
-            .arg(program)
-            .arg("-c")
-            .arg(&settings)
-            .arg("server")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log.expect("our directory is writable"))
-            .spawn()
-            .expect("setpriv (package util-linux) can be started");
-        let node = Self { child, port, settings, address };
-        for _ in 0..600 {
-            if TcpStream::connect((node.address.as_str(), port)).is_ok() {
-                break;
-            }
-            sleep(Duration::from_millis(50));
-        }
-        node
+        let mut command = tied(program);
+        command.arg("-c").arg(&settings).arg("server");
+        let child = listening(command, port, &directory.join(format!("{number}.log")))?;
+        Some(Self { child, port, settings, address })
     }
 }
 

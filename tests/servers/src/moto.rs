@@ -1,6 +1,14 @@
 //! moto, an S3 server by others, which `scripts/moto` installs.
 
-use crate::external::{External, installed};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use crate::{
+    certificate::Certificate,
+    external::{External, installed},
+};
 
 /// A running moto server; it does not look at keys. Ended when dropped.
 #[derive(Debug)]
@@ -15,9 +23,25 @@ impl Moto {
     ///
     /// If it is not installed: a test that cannot run must not pass.
     pub fn start() -> Self {
+        Self::build(None)
+    }
+
+    /// Starts a server that encrypts.
+    ///
+    /// # Panics
+    ///
+    /// As [`Moto::start`].
+    pub fn encrypted(certificate: &Certificate) -> Self {
+        Self::build(Some(&certificate.files()))
+    }
+
+    fn build(files: Option<&(PathBuf, PathBuf)>) -> Self {
         let program = installed("moto/bin/moto_server", "moto");
         let server = External::start(&program, |command, port, _| {
             command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+            if let Some((certificate, key)) = files {
+                command.arg("-c").arg(certificate).arg("-k").arg(key);
+            }
         });
         Self { server }
     }
@@ -25,6 +49,11 @@ impl Moto {
     /// Returns where clients find it.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.server.port)
+    }
+
+    /// Returns its address.
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.server.port).into()
     }
 
     /// Runs Python with `s3`, a client of Amazon's own library, and returns

@@ -60,6 +60,10 @@ pub enum Fault {
     CutAnswer,
     /// The answer's body ends early, as if it were whole.
     ShortenAnswer,
+    /// The whole object is asked for instead of a part of it.
+    IgnoreRange,
+    /// Another part is asked for, one byte behind the right one.
+    OtherRange,
 }
 
 type Plan = Arc<dyn Fn(&Call) -> Fault + Send + Sync>;
@@ -77,18 +81,31 @@ struct State {
     count: AtomicU64,
     faults: AtomicU64,
     calls: Mutex<Vec<Call>>,
+    /// Whose turn it is, if only one request is handed on at a time.
+    turn: Option<tokio::sync::Mutex<()>>,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
 impl Proxy {
     /// Starts a proxy that hands everything on to `to`.
     pub fn start(to: SocketAddr) -> Self {
+        Self::build(to, None)
+    }
+
+    /// The same, but hands on one request at a time: before servers that look
+    /// first and act then.
+    pub fn one_at_a_time(to: SocketAddr) -> Self {
+        Self::build(to, Some(tokio::sync::Mutex::default()))
+    }
+
+    fn build(to: SocketAddr, turn: Option<tokio::sync::Mutex<()>>) -> Self {
         let state = Arc::new(State {
             to,
             plan: Mutex::new(Arc::new(|_| Fault::None)),
             count: AtomicU64::new(0),
             faults: AtomicU64::new(0),
             calls: Mutex::new(Vec::new()),
+            turn,
             client: Client::builder(TokioExecutor::new()).build_http(),
         });
         let shared = Arc::clone(&state);
@@ -166,10 +183,35 @@ impl State {
         let mut onward = Request::builder().method(parts.method).uri(uri);
         if let Some(headers) = onward.headers_mut() {
             *headers = parts.headers;
+            range_of(headers, fault);
         }
         let onward = onward.body(Full::new(body)).map_err(Failure::other)?;
+        let turn = match &self.turn {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        };
         let answer = self.client.request(onward).await.map_err(Failure::other)?;
+        drop(turn);
         damaged(answer, fault).await
+    }
+}
+
+/// Does to the part that is asked for what is to be done.
+fn range_of(headers: &mut HeaderMap, fault: Fault) {
+    let Some(asked) = headers.get(header::RANGE).and_then(|it| it.to_str().ok()) else { return };
+    match fault {
+        Fault::IgnoreRange => drop(headers.remove(header::RANGE)),
+        Fault::OtherRange => {
+            let numbers = asked.trim_start_matches("bytes=").split('-');
+            let shifted: Vec<_> =
+                numbers.filter_map(|it| it.parse::<u64>().ok()).map(|it| it + 1).collect();
+            if let [first, last] = shifted[..]
+                && let Ok(value) = format!("bytes={first}-{last}").parse()
+            {
+                headers.insert(header::RANGE, value);
+            }
+        }
+        _ => {}
     }
 }
 
