@@ -90,6 +90,7 @@ pub struct Suite {
     skipped: Vec<(String, String)>,
     only: Option<(String, String)>,
     directory: Option<PathBuf>,
+    nowhere: Option<(String, String)>,
     glibc: Option<Glibc>,
     run_actions: bool,
 }
@@ -114,6 +115,7 @@ impl Suite {
             skipped: Vec::new(),
             only: None,
             directory: None,
+            nowhere: None,
             glibc: None,
             run_actions: false,
         }
@@ -140,6 +142,18 @@ impl Suite {
     #[must_use]
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
+        self
+    }
+
+    /// Names a setting of the storage, and a value with which its place is not
+    /// there, such as a directory that nobody has made: whatever is asked, that
+    /// must be told by an error of always the same kind, with what to do about
+    /// it, and never by [`ErrorKind::NOT_FOUND`](crate::ErrorKind::NOT_FOUND),
+    /// which means that an object is missing.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "callers give paths' displays and numbers")]
+    pub fn nowhere(mut self, path: &str, value: impl ToString) -> Self {
+        self.nowhere = Some((path.to_owned(), value.to_string()));
         self
     }
 
@@ -227,7 +241,10 @@ impl Suite {
                 "compressor" | "encryptor" => {
                     check_transform(&mut checks, subject, provided, &section);
                 }
-                "storage" => self.check_storage(&mut checks, subject, &provided.name, &section),
+                "storage" => {
+                    self.check_storage(&mut checks, subject, &provided.name, &section);
+                    self.check_nowhere(&mut checks, subject, provided);
+                }
                 "hook" => match subject.hook(&provided.name, section.node()) {
                     Ok(hook) => hook::check(&mut checks, &hook),
                     Err(error) => not_created(&mut checks, &error),
@@ -262,18 +279,36 @@ impl Suite {
         }
     }
 
+    /// Checks a storage whose place is not there, if it is known where that is.
+    fn check_nowhere(&self, checks: &mut Checks<'_>, subject: &dyn Subject, provided: &Provided) {
+        let Some(nowhere) = &self.nowhere else { return };
+        let shared = self.shared.iter().filter(|it| it.0 != nowhere.0);
+        let section = self.own_section(provided);
+        let section = shared
+            .chain([nowhere])
+            .fold(section, |section, (path, value)| section.set(path, value));
+        match Place::open(subject, &provided.name, &section, None) {
+            Ok(place) => storage::nowhere::check(checks, &place),
+            Err(error) => not_created(checks, &error),
+        }
+    }
+
     fn checks<'a>(&'a self, report: &'a mut Report, subject: String) -> Checks<'a> {
         Checks { report, subject, skipped: &self.skipped }
     }
 
     fn section_of(&self, provided: &Provided) -> Section {
+        let section = self.own_section(provided);
+        self.shared.iter().fold(section, |section, (path, value)| section.set(path, value))
+    }
+
+    fn own_section(&self, provided: &Provided) -> Section {
         let own = self
             .sections
             .iter()
             .find(|(kind, name, _)| *kind == provided.kind && *name == provided.name);
         let root = provided.fact("section").filter(|it| !it.is_empty()).unwrap_or(&provided.kind);
-        let section = own.map_or_else(|| Section::new(root), |(.., section)| section.clone());
-        self.shared.iter().fold(section, |section, (path, value)| section.set(path, value))
+        own.map_or_else(|| Section::new(root), |(.., section)| section.clone())
     }
 }
 

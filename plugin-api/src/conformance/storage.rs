@@ -2,6 +2,7 @@
 
 mod conditional;
 mod listing;
+pub(super) mod nowhere;
 mod objects;
 mod races;
 mod trees;

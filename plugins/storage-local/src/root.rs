@@ -66,7 +66,8 @@ impl Root {
         opened.map_err(|e| match e {
             Errno::NOENT => {
                 let message = format!("directory {} of the storage does not exist", path.display());
-                Error::new(ErrorKind::NOT_FOUND, message)
+                // It is no object that is missing.
+                Error::new(ErrorKind::OTHER, message)
                     .hint("mount it, create it, or set <create>Y</create>")
             }
             e => Error::from(io::Error::from(e))

@@ -23,7 +23,7 @@ use object_store::{
 };
 
 use crate::{
-    failure::{CredentialsMissing, Refusal},
+    failure::{CredentialsMissing, Refusal, deepest},
     rate::Rate,
     sum::Sum,
 };
@@ -155,7 +155,7 @@ impl Watched {
             HttpError::new(HttpErrorKind::Unknown, CredentialsMissing(text))
         };
         let answer = self.client.execute(request).await;
-        let answer = answer.map_err(|_| missing("cannot be reached".to_owned()))?;
+        let answer = answer.map_err(|e| missing(format!("cannot be reached: {}", deepest(&e))))?;
         if answer.status().is_success() {
             return Ok(answer);
         }

@@ -37,6 +37,7 @@ pub(crate) fn explain(failure: &Failure, doing: &str, place: &str, advice: &Advi
         }
         Failure::Damaged(_) => (ErrorKind::CORRUPT, None),
         Failure::Lost(_) => (ErrorKind::TRANSIENT, Some("try again".into())),
+        Failure::GivenUp(it) => return explain(it, doing, place, advice),
         Failure::NoCredentials(_) => (ErrorKind::PERMISSION, Some(advice.no_keys.into())),
         Failure::Nonsense(text) if text.contains("certificate") => (
             ErrorKind::OTHER,
@@ -168,7 +169,13 @@ mod tests {
             assert!(told.contains(hint), "{status} {code}: {told}");
             assert!(error.to_string().starts_with("cannot put a: bucket b: the store answers"));
         }
-        let busy = explain(&Failure::Busy(Refusal::default()), "put a", "b", &crate::s3::ADVICE);
-        assert!(busy.is_transient());
+        let said = |failure| explain(&failure, "put a", "b", &crate::s3::ADVICE);
+        assert!(said(Failure::Busy(Refusal::default())).is_transient());
+        // Who gave up says the same as who did not.
+        let away = || Failure::Unreachable("nobody is there".to_owned());
+        let (given_up, plain) = (said(Failure::GivenUp(Box::new(away()))), said(away()));
+        assert_eq!(given_up.to_string(), plain.to_string());
+        assert_eq!(given_up.remedy(), plain.remedy());
+        assert!(given_up.is_transient() && plain.remedy().unwrap().contains("network"));
     }
 }

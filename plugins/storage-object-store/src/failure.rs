@@ -54,6 +54,10 @@ pub(crate) enum Failure {
     /// What was begun cannot go on; all of it may be tried again.
     #[error("{0}")]
     Lost(String),
+    /// One step of several was tried often enough: those before it are not to
+    /// be tried again because of it.
+    #[error("{0}")]
+    GivenUp(Box<Failure>),
     /// Nobody tells us the keys that we need.
     #[error("{0}")]
     NoCredentials(String),
@@ -98,6 +102,7 @@ impl Failure {
     pub(crate) fn code(&self) -> &str {
         match self {
             Self::Refused(it) | Self::Busy(it) => &it.code,
+            Self::GivenUp(it) => it.code(),
             _ => "",
         }
     }
@@ -211,7 +216,7 @@ fn of_http(error: &HttpError) -> Failure {
 }
 
 /// Returns what is at the bottom of a chain of causes.
-fn deepest(error: &(dyn StdError + 'static)) -> String {
+pub(crate) fn deepest(error: &(dyn StdError + 'static)) -> String {
     let mut at = error;
     while let Some(next) = at.source() {
         at = next;

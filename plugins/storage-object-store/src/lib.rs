@@ -27,8 +27,8 @@ mod webdav;
 use std::{io::Read, sync::OnceLock};
 
 use hayloft_plugin_api::{
-    ByteRange, Capabilities, Leftover, ObjectMeta, Protection, PutOptions, PutStream, Result,
-    Storage, Sweep, Undeleted, export_plugin,
+    ByteRange, Capabilities, Error, ErrorKind, Leftover, ObjectMeta, Protection, PutOptions,
+    PutStream, Result, Storage, Sweep, Undeleted, export_plugin,
 };
 
 use crate::{
@@ -36,6 +36,14 @@ use crate::{
     core::Core,
     remote::Condition,
 };
+
+/// A file with keys that is missing is no object that is missing.
+fn not_an_object(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::NOT_FOUND => error.with_kind(ErrorKind::CONFIGURATION),
+        _ => error,
+    }
+}
 
 /// A type of storage: its name, its section, and how a store is made of that.
 macro_rules! storage {
@@ -53,7 +61,8 @@ macro_rules! storage {
                 if let Some(core) = self.core.get() {
                     return Ok(core);
                 }
-                let core = Core::new($open(&self.config)?, &self.config.common);
+                let opened = $open(&self.config).map_err(not_an_object)?;
+                let core = Core::new(opened, &self.config.common);
                 Ok(self.core.get_or_init(|| core))
             }
         }

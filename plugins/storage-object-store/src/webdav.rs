@@ -13,7 +13,7 @@ use std::{
     ops::Range,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -87,6 +87,7 @@ pub(crate) fn open(config: &HttpConfig) -> Result<WebDav> {
         checks: common.check_uploads.unwrap_or(true),
         sendings: Sendings::default(),
         walks: Mutex::default(),
+        is_there: AtomicBool::new(false),
     })
 }
 
@@ -127,6 +128,8 @@ pub(crate) struct WebDav {
     sendings: Sendings,
     /// Those that may go on.
     walks: Mutex<Vec<Walk>>,
+    /// The configured directory was seen.
+    is_there: AtomicBool,
 }
 
 impl Told for WebDav {
@@ -223,6 +226,22 @@ impl WebDav {
         }
     }
 
+    /// Says what it means that a file is not there: the server says the same
+    /// where the whole directory is missing.
+    async fn absence(&self) -> Failure {
+        if self.is_there.load(Ordering::Relaxed) {
+            return Failure::Absent;
+        }
+        match self.ask(|| self.raw.find("", "0")).await {
+            Ok((Some(it), _)) if it.directory => {
+                self.is_there.store(true, Ordering::Relaxed);
+                Failure::Absent
+            }
+            Ok(_) | Err(Failure::Absent) => raw::no_place(),
+            Err(failure) => failure,
+        }
+    }
+
     fn walk_at(&self, prefix: &str, after: &str) -> Option<Walk> {
         let mut walks = self.walks.lock().unwrap_or_else(PoisonError::into_inner);
         let at = walks.iter().position(|it| !after.is_empty() && it.is_at(prefix, after))?;
@@ -240,7 +259,7 @@ impl WebDav {
 
 /// What was tried often enough is not tried again with all that went before.
 fn given_up(failure: Failure) -> Failure {
-    if failure.is_transient() { Failure::Lost(failure.to_string()) } else { failure }
+    if failure.is_transient() { Failure::GivenUp(Box::new(failure)) } else { failure }
 }
 
 fn is_directory() -> Failure {
@@ -354,6 +373,7 @@ impl Remote for WebDav {
             Ok(piece) if etag.is_some() && piece.head.etag.as_deref() != etag => {
                 Err(Failure::Condition)
             }
+            Err(Failure::Absent) => Err(self.absence().await),
             Err(Failure::Refused(it)) if matches!(it.status, 403 | 405) => {
                 // Of a directory, it is `Absent`.
                 self.head(path).await?;
@@ -369,7 +389,12 @@ impl Remote for WebDav {
     }
 
     async fn head(&self, path: &Path) -> Result<Head, Failure> {
-        match self.raw.find(path.as_ref(), "0").await?.0 {
+        let found = match self.raw.find(path.as_ref(), "0").await {
+            Ok((found, _)) => found,
+            Err(Failure::Absent) => return Err(self.absence().await),
+            Err(failure) => return Err(failure),
+        };
+        match found {
             Some(it) if !it.directory => Ok(Head {
                 size: it.size,
                 etag: Some(it.etag).filter(|it| !it.is_empty()),

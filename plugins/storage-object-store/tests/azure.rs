@@ -39,6 +39,7 @@ fn the_plugin_keeps_to_the_contract_with_azurite() {
         .only("storage", "azure")
         .set("account", AZURE_ACCOUNT)
         .set("container", CONTAINER)
+        .nowhere("container", "nobodys")
         .set("endpoint", azurite.endpoint())
         .set("password", AZURE_KEY)
         .set("part_size", "5 MB")

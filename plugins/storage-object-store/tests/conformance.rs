@@ -7,6 +7,7 @@ fn suite(server: &S3Server) -> Suite {
     conformance::suite!()
         .only("storage", "s3")
         .set("bucket", BUCKET)
+        .nowhere("bucket", "nobodys")
         .set("endpoint", server.endpoint())
         .set("access_key_id", ACCESS_KEY)
         .set("password", SECRET_KEY)

@@ -166,7 +166,7 @@ fn what_is_wrong_is_told_at_once_with_what_to_do() {
         (base("missing", &endpoint, &file), "create the bucket", ErrorKind::CONFIGURATION),
         (base(BUCKET, "http://127.0.0.1:1", &file), "network", ErrorKind::TRANSIENT),
         (base(BUCKET, &endpoint, broken), "<credentials_file>", ErrorKind::CONFIGURATION),
-        (base(BUCKET, &endpoint, &missing), "", ErrorKind::NOT_FOUND),
+        (base(BUCKET, &endpoint, &missing), "", ErrorKind::CONFIGURATION),
     ];
     for (section, hint, kind) in cases {
         let storage = open(&section);

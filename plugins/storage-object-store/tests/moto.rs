@@ -31,6 +31,7 @@ fn the_plugin_keeps_to_the_contract_with_moto() {
     let suite = conformance::suite!()
         .only("storage", "s3")
         .set("bucket", "backups")
+        .nowhere("bucket", "nobodys")
         .set("endpoint", moto.endpoint())
         .set("access_key_id", "any")
         .set("password", "any")
