@@ -18,8 +18,8 @@ use crate::{
     failure::{Failure, date},
     reading::{Reading, Told, part_of},
     remote::{
-        Body, Condition, Head, LeftOver, Marks, Page, Parts, Piece, Protected, Remote, SHA256,
-        TOKEN, Written,
+        Body, Condition, Head, LeftOvers, Marker, Marks, Page, Parts, Piece, Protected, Remote,
+        SHA256, TOKEN, Written,
     },
 };
 
@@ -72,7 +72,7 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync + 'static {
     async fn page(&self, prefix: &str, after: &str, limit: usize) -> Result<Page, Failure>;
 
     /// See [`Remote::left_overs`].
-    async fn left_overs(&self, prefix: &str) -> Result<Vec<LeftOver>, Failure>;
+    async fn left_overs(&self, prefix: &str, after: Option<&Marker>) -> Result<LeftOvers, Failure>;
 }
 
 /// A bucket.
@@ -258,8 +258,8 @@ impl Remote for Cloud {
         true
     }
 
-    async fn left_overs(&self, prefix: &str) -> Result<Vec<LeftOver>, Failure> {
-        self.dialect.left_overs(prefix).await
+    async fn left_overs(&self, prefix: &str, after: Option<&Marker>) -> Result<LeftOvers, Failure> {
+        self.dialect.left_overs(prefix, after).await
     }
 
     fn confirms_parts(&self) -> bool {

@@ -130,6 +130,10 @@ const SURROUNDINGS: [(&str, AmazonS3ConfigKey); 4] = [
     ("AWS_EC2_METADATA_SERVICE_ENDPOINT", AmazonS3ConfigKey::MetadataEndpoint),
 ];
 
+/// The variable that says who gives keys for a token, if not Amazon.
+const WEB_IDENTITY: [(&str, AmazonS3ConfigKey); 1] =
+    [("AWS_ENDPOINT_URL_STS", AmazonS3ConfigKey::StsEndpoint)];
+
 /// Keys that somebody may put in the place of those that have expired.
 #[derive(Debug)]
 pub(crate) struct Renewed {
@@ -203,20 +207,29 @@ impl Access {
                 let builder = builder
                     .with_config(AmazonS3ConfigKey::WebIdentityTokenFile, file)
                     .with_config(AmazonS3ConfigKey::RoleArn, role);
+                let builder = with_variables(builder, WEB_IDENTITY);
                 match session {
                     Some(it) => builder.with_config(AmazonS3ConfigKey::RoleSessionName, it),
                     None => builder,
                 }
             }
-            Keys::Surroundings => SURROUNDINGS.into_iter().fold(builder, |it, (name, key)| {
-                match env::var(name).ok().filter(|it| !it.is_empty()) {
-                    Some(value) => it.with_config(key, value),
-                    None => it,
-                }
-            }),
+            Keys::Surroundings => with_variables(builder, SURROUNDINGS),
         };
         (builder, None)
     }
+}
+
+/// Tells `object_store` what variables say.
+fn with_variables<const N: usize>(
+    builder: AmazonS3Builder,
+    all: [(&str, AmazonS3ConfigKey); N],
+) -> AmazonS3Builder {
+    all.into_iter().fold(builder, |it, (name, key)| {
+        match env::var(name).ok().filter(|it| !it.is_empty()) {
+            Some(value) => it.with_config(key, value),
+            None => it,
+        }
+    })
 }
 
 #[cfg(test)]

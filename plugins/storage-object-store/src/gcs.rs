@@ -24,7 +24,7 @@ use crate::{
     failure::Failure,
     options,
     rate::Rate,
-    remote::{Body, Condition, Head, LeftOver, Page, Protected},
+    remote::{Body, Condition, Head, LeftOvers, Marker, Page, Protected},
     s3::xml,
     sum::Sum,
 };
@@ -215,10 +215,8 @@ impl Dialect for Gcs {
         xml::page(&self.get(&query).await?.1)
     }
 
-    async fn left_overs(&self, prefix: &str) -> Result<Vec<LeftOver>, Failure> {
-        let mut query = vec![("uploads", ""), ("encoding-type", "url"), ("max-uploads", "1000")];
-        query.extend((!prefix.is_empty()).then_some(("prefix", prefix)));
-        let (headers, body) = self.get(&query).await?;
+    async fn left_overs(&self, prefix: &str, after: Option<&Marker>) -> Result<LeftOvers, Failure> {
+        let (headers, body) = self.get(&xml::question_for_uploads(prefix, after)).await?;
         xml::left_overs(&body, crate::failure::date(&headers).unwrap_or(0))
     }
 }

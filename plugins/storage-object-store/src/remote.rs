@@ -188,6 +188,21 @@ pub(crate) struct LeftOver {
     pub(crate) age: Duration,
 }
 
+/// Some of what was begun.
+#[derive(Debug, Default)]
+pub(crate) struct LeftOvers {
+    pub(crate) uploads: Vec<LeftOver>,
+    /// Where it goes on, if it does.
+    pub(crate) next: Option<Marker>,
+}
+
+/// A place in a list of uploads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Marker {
+    pub(crate) path: String,
+    pub(crate) upload: String,
+}
+
 /// How a bucket protects what is in it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Protected {
@@ -270,9 +285,14 @@ pub(crate) trait Remote: fmt::Debug + Send + Sync + 'static {
         false
     }
 
-    /// Returns multipart uploads below `prefix` that were not completed.
-    async fn left_overs(&self, _prefix: &str) -> Result<Vec<LeftOver>, Failure> {
-        Ok(Vec::new())
+    /// Lists multipart uploads below `prefix` that were not completed, from
+    /// `after` on.
+    async fn left_overs(
+        &self,
+        _prefix: &str,
+        _after: Option<&Marker>,
+    ) -> Result<LeftOvers, Failure> {
+        Ok(LeftOvers::default())
     }
 
     /// Says why a key cannot be kept, if the store takes it for another.

@@ -27,7 +27,7 @@ use crate::{
     failure::Failure,
     options,
     rate::Rate,
-    remote::{Body, Condition, Head, LeftOver, Page, Protected},
+    remote::{Body, Condition, Head, LeftOvers, Marker, Page, Protected},
 };
 
 /// What to do about keys and buckets.
@@ -281,10 +281,8 @@ impl Dialect for S3 {
         xml::page(&self.raw.get(&query).await?.body)
     }
 
-    async fn left_overs(&self, prefix: &str) -> Result<Vec<LeftOver>, Failure> {
-        let mut query = vec![("uploads", ""), ("encoding-type", "url"), ("max-uploads", "1000")];
-        query.extend((!prefix.is_empty()).then_some(("prefix", prefix)));
-        let answer = self.raw.get(&query).await?;
+    async fn left_overs(&self, prefix: &str, after: Option<&Marker>) -> Result<LeftOvers, Failure> {
+        let answer = self.raw.get(&xml::question_for_uploads(prefix, after)).await?;
         let now = crate::failure::date(&answer.headers).unwrap_or(0);
         xml::left_overs(&answer.body, now)
     }

@@ -12,6 +12,7 @@ use object_store::path::Path;
 use crate::{
     core::{Core, RESERVED},
     failure::Failure,
+    remote::LeftOver,
 };
 
 /// How long somebody waits for left-overs to be removed.
@@ -48,30 +49,52 @@ pub(crate) async fn sweep(core: &Core, request: &Sweep) -> Result<Vec<Leftover>,
         let name = path.strip_prefix(core.prefix()).unwrap_or(path).to_owned();
         found.push(Leftover { name, begun_ns, size: None });
     };
-    let uploads = if core.remote.leaves_uploads() {
-        core.ask(|| core.remote.left_overs(core.prefix())).await?
-    } else {
-        Vec::new()
-    };
-    for it in uploads.iter().filter(|it| it.age > limit && it.path.starts_with(core.prefix())) {
-        if !request.dry_run {
-            core.give_up(&parsed(&it.path)?, &it.upload).await?;
-        }
-        note(&it.path, it.begun_ns);
-    }
-    let reserved = format!("{}{RESERVED}/", core.prefix());
-    let page = core.ask(|| core.remote.page(&reserved, "", 1000)).await?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    for it in page.objects {
-        let then = Duration::from_nanos(u64::try_from(it.modified_ns).unwrap_or(0));
-        if !then.is_zero() && now.saturating_sub(then) > limit {
+    let mut goes_on = core.remote.leaves_uploads();
+    let mut after = None;
+    while goes_on {
+        let page = core.ask(|| core.remote.left_overs(core.prefix(), after.as_ref())).await?;
+        let old = |it: &&LeftOver| it.age > limit && it.path.starts_with(core.prefix());
+        for it in page.uploads.iter().filter(old) {
             if !request.dry_run {
-                core.remove(&parsed(&it.path)?).await?;
+                core.give_up(&parsed(&it.path)?, &it.upload).await?;
             }
-            note(&it.path, it.modified_ns);
+            note(&it.path, it.begun_ns);
         }
+        // One that begins again and again would never end.
+        goes_on = page.next.is_some() && page.next != after;
+        after = page.next;
     }
+    sweep_reserved(core, limit, request.dry_run, note).await?;
     Ok(found)
+}
+
+/// Removes objects of ours that nobody sees.
+async fn sweep_reserved(
+    core: &Core,
+    limit: Duration,
+    dry_run: bool,
+    mut note: impl FnMut(&str, i64),
+) -> Result<(), Failure> {
+    let reserved = format!("{}{RESERVED}/", core.prefix());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut after = String::new();
+    loop {
+        let page = core.ask(|| core.remote.page(&reserved, &after, 1000)).await?;
+        let Some(last) = page.objects.last().map(|it| it.path.clone()) else { return Ok(()) };
+        for it in page.objects {
+            let then = Duration::from_nanos(u64::try_from(it.modified_ns).unwrap_or(0));
+            if !then.is_zero() && now.saturating_sub(then) > limit {
+                if !dry_run {
+                    core.remove(&parsed(&it.path)?).await?;
+                }
+                note(&it.path, it.modified_ns);
+            }
+        }
+        if !page.more || last <= after {
+            return Ok(());
+        }
+        after = last;
+    }
 }
 
 fn parsed(path: &str) -> Result<Path, Failure> {

@@ -195,4 +195,11 @@ fn what_was_left_half_sent_goes_and_what_is_new_stays() {
     assert_eq!(server.uploads(), ["mine/new", "theirs/old"]);
     going_on.commit().unwrap();
     assert_eq!(server.uploads(), ["theirs/old"]);
+    // More than are told at once, and those that are old come last.
+    for number in 0..1200 {
+        server.abandon(&format!("mine/a/{number:04}"), 60);
+        server.abandon(&format!("mine/b/{}", number % 3), 7200);
+    }
+    assert_eq!(names(&Sweep { dry_run: false, ..old }).len(), 1200);
+    assert_eq!(server.uploads().len(), 1201);
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::{
     failure::Failure,
-    remote::{LeftOver, Listed, Page},
+    remote::{LeftOver, LeftOvers, Listed, Marker, Page},
 };
 
 #[derive(Debug, Deserialize)]
@@ -39,6 +39,10 @@ struct Content {
 struct Uploads {
     #[serde(default)]
     upload: Vec<Upload>,
+    #[serde(default)]
+    is_truncated: bool,
+    next_key_marker: Option<String>,
+    next_upload_id_marker: Option<String>,
     encoding_type: Option<String>,
 }
 
@@ -74,11 +78,29 @@ pub(crate) fn page(body: &[u8]) -> Result<Page, Failure> {
     Ok(Page { objects: objects.collect(), more: listing.is_truncated })
 }
 
+/// Returns the query for a list of multipart uploads.
+pub(crate) fn question_for_uploads<'a>(
+    prefix: &'a str,
+    after: Option<&'a Marker>,
+) -> Vec<(&'static str, &'a str)> {
+    let mut query = vec![("uploads", ""), ("encoding-type", "url"), ("max-uploads", "1000")];
+    query.extend((!prefix.is_empty()).then_some(("prefix", prefix)));
+    if let Some(Marker { path, upload }) = after {
+        query.extend([("key-marker", path.as_str()), ("upload-id-marker", upload.as_str())]);
+    }
+    query
+}
+
 /// Reads a list of multipart uploads. `now` is the store's own clock, in
 /// seconds since 1970.
-pub(crate) fn left_overs(body: &[u8], now: i64) -> Result<Vec<LeftOver>, Failure> {
+pub(crate) fn left_overs(body: &[u8], now: i64) -> Result<LeftOvers, Failure> {
     let uploads: Uploads = read(body)?;
     let encoded = is_encoded(uploads.encoding_type.as_deref());
+    let next = uploads.next_key_marker.filter(|_| uploads.is_truncated);
+    let next = next.and_then(|it| {
+        let upload = uploads.next_upload_id_marker.unwrap_or_default();
+        Some(Marker { path: decoded(it, encoded)?, upload })
+    });
     let all = uploads.upload.into_iter().filter_map(|it| {
         let begun_ns = nanoseconds(&it.initiated);
         let begun = begun_ns / 1_000_000_000;
@@ -91,7 +113,7 @@ pub(crate) fn left_overs(body: &[u8], now: i64) -> Result<Vec<LeftOver>, Failure
             age: Duration::from_secs(age),
         })
     });
-    Ok(all.collect())
+    Ok(LeftOvers { uploads: all.collect(), next })
 }
 
 #[derive(Debug, Deserialize)]
@@ -222,12 +244,18 @@ mod tests {
 
     #[test]
     fn uploads_have_an_age_by_the_clock_of_the_store() {
-        let body = "<ListMultipartUploadsResult><Upload><Key>k</Key><UploadId>u</UploadId>\
+        let body = "<ListMultipartUploadsResult><EncodingType>url</EncodingType>\
+                    <IsTruncated>true</IsTruncated><NextKeyMarker>l%20m</NextKeyMarker>\
+                    <NextUploadIdMarker>v</NextUploadIdMarker><Upload><Key>k</Key><UploadId>u</UploadId>\
                     <Initiated>2026-11-21T01:00:00Z</Initiated></Upload><Upload><Key>l</Key>\
                     <UploadId>v</UploadId></Upload></ListMultipartUploadsResult>";
         let found = left_overs(body.as_bytes(), 1_795_222_800 + 60).unwrap();
-        let found: Vec<_> = found.iter().map(|it| (it.path.as_str(), it.age.as_secs())).collect();
-        assert_eq!(found, [("k", 60), ("l", 0)]);
-        assert!(left_overs(b"<ListMultipartUploadsResult/>", 0).unwrap().is_empty());
+        let ages: Vec<_> =
+            found.uploads.iter().map(|it| (it.path.as_str(), it.age.as_secs())).collect();
+        assert_eq!(ages, [("k", 60), ("l", 0)]);
+        let next = Marker { path: "l m".to_owned(), upload: "v".to_owned() };
+        assert_eq!(found.next, Some(next));
+        let none = left_overs(b"<ListMultipartUploadsResult/>", 0).unwrap();
+        assert!(none.uploads.is_empty() && none.next.is_none());
     }
 }

@@ -1,6 +1,6 @@
 //! Networks and stores that fail.
 
-use std::time::Duration;
+use std::{io::Read, time::Duration};
 
 use hayloft_plugin_api::{
     ByteRange, ErrorKind, PutOptions, Storage, Sweep, config::decode, conformance::Section,
@@ -98,6 +98,44 @@ fn what_is_damaged_on_its_way_to_us_is_asked_for_again() {
 }
 
 #[test]
+fn a_part_that_is_not_the_one_that_was_asked_for_is_never_taken_for_it() {
+    let server = S3Server::start();
+    let content = noise(12 * MIB);
+    for fault in [Fault::OtherRange, Fault::IgnoreRange, Fault::CutAnswer, Fault::ShortenAnswer] {
+        let proxy = Proxy::start(server.address());
+        let storage = |retries| open(&section(&proxy.endpoint()).set("retries", retries));
+        let (patient, hasty) = (storage(8), storage(1));
+        put(&patient, "object", &content, OVER).unwrap();
+        let part = |storage: &S3, offset: usize, length: usize| {
+            let range = ByteRange { offset: offset as u64, length: Some(length as u64) };
+            let mut found = Vec::new();
+            let read = storage.get("object", range);
+            read.and_then(|mut it| Ok(it.read_to_end(&mut found)?)).map(|_| found)
+        };
+        for (offset, length) in [(0, 100), (7 * MIB, 100), (MIB, 7 * MIB), (11 * MIB, MIB)] {
+            let right = &content[offset..offset + length];
+            proxy.plan(move |call| {
+                if call.number % 2 == 0 && fits(Fault::ShortenAnswer, call) {
+                    fault
+                } else {
+                    Fault::None
+                }
+            });
+            let again = matches!(fault, Fault::CutAnswer | Fault::ShortenAnswer);
+            match part(&patient, offset, length) {
+                Ok(found) => assert!(found == right, "{fault:?} {offset}"),
+                Err(error) => assert!(!again, "{fault:?}: {error}"),
+            }
+            proxy.plan(move |_| fault);
+            if let Ok(found) = part(&hasty, offset, length) {
+                assert!(found == right, "{fault:?} {offset}");
+            }
+        }
+        assert!(proxy.count() < 120, "{fault:?}: {} requests", proxy.count());
+    }
+}
+
+#[test]
 fn of_a_very_large_object_it_is_told_whether_to_read_it_again() {
     let server = S3Server::start();
     let proxy = Proxy::start(server.address());
@@ -183,7 +221,7 @@ fn an_object_that_is_replaced_while_it_is_read_is_no_mixture() {
     let mut reader = storage.get("object", ByteRange::ALL).unwrap();
     put(&storage, "object", &vec![2; 20 * MIB], OVER).unwrap();
     let mut content = Vec::new();
-    let error = std::io::Read::read_to_end(&mut reader, &mut content).unwrap_err();
+    let error = reader.read_to_end(&mut content).unwrap_err();
     assert!(error.to_string().contains("replaced or removed meanwhile"), "{error}");
     assert!(content.iter().all(|byte| *byte == 1));
 }
