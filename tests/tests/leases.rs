@@ -13,7 +13,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hayloft_test_servers::{ACCESS_KEY, BUCKET, S3Server, SECRET_KEY};
+use hayloft_test_servers::{
+    ACCESS_KEY, Azurite, BUCKET, Behaviour, Moto, Proxy, S3Server, SECRET_KEY,
+};
 use hayloft_tests::Sandbox;
 
 use self::{
@@ -33,7 +35,10 @@ fn a_contender() {
     }
 }
 
-/// Runs a test with objects in a directory and in a bucket.
+const KEYS: (&str, &str) = (ACCESS_KEY, SECRET_KEY);
+
+/// Runs a test with objects in a directory, in buckets of two servers and in a
+/// container.
 fn in_every_storage(test: impl Fn(&Sandbox, &Place)) {
     let sandbox = Sandbox::new();
     let objects = sandbox.dir("objects");
@@ -41,7 +46,61 @@ fn in_every_storage(test: impl Fn(&Sandbox, &Place)) {
 
     let server = S3Server::start();
     let sandbox = Sandbox::new();
-    test(&sandbox, &Place::s3(&sandbox, &server.endpoint(), BUCKET, ACCESS_KEY, SECRET_KEY));
+    test(&sandbox, &Place::s3(&sandbox, &server.endpoint(), KEYS));
+
+    // moto looks at an etag and replaces then; of two at once both may.
+    let moto = Moto::start();
+    moto.python(&format!("s3.create_bucket(Bucket='{BUCKET}')"));
+    let proxy = Proxy::one_at_a_time(moto.address());
+    let sandbox = Sandbox::new();
+    let place = Place::s3(&sandbox, &proxy.endpoint(), KEYS).with("checksum", "sha256");
+    test(&sandbox, &place);
+
+    let azurite = Azurite::start();
+    let sandbox = Sandbox::new();
+    test(&sandbox, &Place::azure(&sandbox, &azurite.endpoint()));
+}
+
+/// Of six that ask at once, each is told that there is no lease to be had.
+fn nobody_gets_one(place: &Place) {
+    let parties: Vec<_> = (0..6).map(|i| Party::join(place, &format!("asks {i}"), AGES)).collect();
+    for party in &parties {
+        party.tell("get");
+    }
+    for party in &parties {
+        let answer = party.hear();
+        assert!(answer.starts_with("failed: the storage cannot hold the lease"), "{answer}");
+        assert_eq!(party.ask("check"), "failed: there is no lease");
+    }
+}
+
+#[test]
+fn a_store_that_overwrites_all_the_same_is_never_trusted() {
+    let sandbox = Sandbox::new();
+    for (put, complete) in [(false, false), (false, true)] {
+        let behaviour = Behaviour {
+            conditional_put: put,
+            conditional_complete: complete,
+            ..Behaviour::default()
+        };
+        let server = S3Server::with(behaviour);
+        let place = Place::s3(&sandbox, &server.endpoint(), KEYS);
+        nobody_gets_one(&place);
+        // Neither if the configuration says that it can.
+        nobody_gets_one(&place.with("conditional_put", "Y"));
+    }
+}
+
+#[cfg(feature = "garage")]
+#[test]
+fn garage_is_never_trusted() {
+    use hayloft_test_servers::{GARAGE_KEY, GARAGE_SECRET, Garage};
+
+    let garage = Garage::start();
+    let sandbox = Sandbox::new();
+    let place = Place::s3(&sandbox, &garage.endpoint(0), (GARAGE_KEY, GARAGE_SECRET));
+    nobody_gets_one(&place);
+    nobody_gets_one(&place.with("conditional_put", "Y"));
 }
 
 #[test]

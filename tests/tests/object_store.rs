@@ -4,6 +4,8 @@
 #[cfg(feature = "garage")]
 #[path = "object_store/garage.rs"]
 mod garage;
+#[path = "object_store/surroundings.rs"]
+mod surroundings;
 
 use std::{
     fs,

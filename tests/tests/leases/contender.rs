@@ -15,6 +15,7 @@ use hayloft_plugin_api::{
     ByteRange, Error, ErrorKind, PutOptions, Result, StorageHandle,
     conformance::{Plugin, Section, Subject},
 };
+use hayloft_test_servers::{AZURE_ACCOUNT, AZURE_KEY, BUCKET, CONTAINER};
 use hayloft_tests::{Program, Sandbox};
 use serde::{Deserialize, Serialize};
 
@@ -53,20 +54,30 @@ impl Place {
         Self::new(sandbox, "storage_local", "local", &[("root", root)])
     }
 
-    pub(crate) fn s3(
-        sandbox: &Sandbox,
-        endpoint: &str,
-        bucket: &str,
-        access_key: &str,
-        secret: &str,
-    ) -> Self {
+    pub(crate) fn s3(sandbox: &Sandbox, endpoint: &str, keys: (&str, &str)) -> Self {
         let settings = [
             ("endpoint", endpoint),
-            ("bucket", bucket),
-            ("access_key_id", access_key),
-            ("password", secret),
+            ("bucket", BUCKET),
+            ("access_key_id", keys.0),
+            ("password", keys.1),
         ];
         Self::new(sandbox, "storage_object_store", "s3", &settings)
+    }
+
+    pub(crate) fn azure(sandbox: &Sandbox, endpoint: &str) -> Self {
+        let settings = [
+            ("endpoint", endpoint),
+            ("account", AZURE_ACCOUNT),
+            ("container", CONTAINER),
+            ("password", AZURE_KEY),
+        ];
+        Self::new(sandbox, "storage_object_store", "azure", &settings)
+    }
+
+    /// The same place with one more setting.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// The same place for a holder.

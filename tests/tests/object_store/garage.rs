@@ -29,6 +29,9 @@ fn a_backup_to_garage_goes_on_when_a_node_is_killed_and_everything_reads_back() 
     }
     garage.kill(2);
     assert!(child.wait().unwrap().success());
+    // Its conditions do not count, and it is found out.
+    let output = sandbox.run(&["--config", "hayloft.xml", "storage", "check", "--size", "1"]);
+    output.exits(7).says("WARNING  replace").says("leases cannot be had here");
     // From another node than it was sent to.
     let text = fs::read_to_string(sandbox.path("hayloft.xml")).unwrap();
     sandbox.write("hayloft.xml", &text.replace(&proxy.endpoint(), &garage.endpoint(1)));
