@@ -7,15 +7,17 @@ mod bench;
 mod check;
 #[path = "storage/copy.rs"]
 mod copy;
+#[path = "storage/trouble.rs"]
+mod trouble;
 
 use std::{
     fs,
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     os::unix::fs::{MetadataExt, PermissionsExt},
     process::Stdio,
 };
 
-use self::bench::Bench;
+use self::bench::{Bench, peak_memory};
 
 #[test]
 fn storages_are_listed_without_being_opened() {
@@ -145,6 +147,32 @@ fn objects_are_listed_as_files_are() {
     bench.run(&["ls", "tape:"]).exits(1).complains("there is no storage `tape`");
     bench.run(&["ls", "disk:a/../b"]).exits(1).complains("cannot be in a key");
     bench.run(&["ls"]).exits(2);
+}
+
+/// As many as the pipe between us does not hold, so that the program is still
+/// there when it has listed nearly all of them.
+#[test]
+fn a_list_of_any_length_needs_the_same_memory() {
+    let bench = Bench::new();
+    let mut peaks = Vec::new();
+    let mut there = 0;
+    for count in [30_000, 150_000] {
+        for number in there..count {
+            bench.place("bucket", &format!("{number:08}/{}", "x".repeat(100)), b"");
+        }
+        there = count;
+        let mut child =
+            bench.command(&["ls", "-r", "bucket:"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        for line in lines.by_ref().take(count - 2000) {
+            line.unwrap();
+        }
+        peaks.push(peak_memory(&child));
+        assert_eq!(lines.count(), 2000);
+        assert!(child.wait().unwrap().success());
+    }
+    // The names of those that are more would need as much alone.
+    assert!(peaks[1] < peaks[0] + (12 << 20), "{peaks:?}");
 }
 
 #[test]

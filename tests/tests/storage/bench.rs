@@ -28,7 +28,7 @@ const CONFIGURATION: &str = "\
     </storage>
     <storage>
       <name>bucket</name><type>s3</type><bucket>BUCKET</bucket><endpoint>ENDPOINT</endpoint>
-      <access_key_id>ACCESS_KEY</access_key_id><password_file>$SANDBOX/secret</password_file>
+      <access_key_id>ACCESS_KEY</access_key_id><password_file>$SANDBOX/secret</password_file>MORE
     </storage>
   </storages>
 </cb_config>
@@ -56,13 +56,19 @@ impl Bench {
 
     /// Writes the configuration, with the bucket at that endpoint.
     pub(crate) fn configure(&self, endpoint: &str) {
+        self.configure_with(endpoint, "");
+    }
+
+    /// The same, with more elements for the bucket.
+    pub(crate) fn configure_with(&self, endpoint: &str, more: &str) {
         use std::os::unix::fs::PermissionsExt;
         let secret = self.sandbox.write("secret", SECRET_KEY);
         fs::set_permissions(secret, fs::Permissions::from_mode(0o600)).unwrap();
         let text = CONFIGURATION
             .replace("BUCKET", BUCKET)
             .replace("ENDPOINT", endpoint)
-            .replace("ACCESS_KEY", ACCESS_KEY);
+            .replace("ACCESS_KEY", ACCESS_KEY)
+            .replace("MORE", more);
         self.sandbox.write("h.conf", &text);
     }
 
@@ -132,6 +138,20 @@ impl Bench {
         names.retain(|it| it != "lock");
         names
     }
+}
+
+/// Returns the most memory that a process or one of its children has had so
+/// far, in bytes.
+pub(crate) fn peak_memory(child: &Child) -> u64 {
+    let pid = child.id();
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    let family = children.split_whitespace().map(ToOwned::to_owned).chain([pid.to_string()]);
+    let peak = |pid: String| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    };
+    family.map(peak).max().unwrap()
 }
 
 /// Waits until something is the case.

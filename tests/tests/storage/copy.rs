@@ -1,8 +1,13 @@
 //! `hayloft storage copy`.
 
-use std::{process::Stdio, time::Duration};
+use std::{
+    process::Stdio,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
 
-use hayloft_test_servers::{Fault, Proxy};
+use hayloft_test_servers::{Call, Fault, Proxy};
+use hayloft_tests::chaos::noise;
 
 use crate::bench::{Bench, kill_family, wait_for};
 
@@ -137,6 +142,92 @@ fn a_copy_that_was_killed_goes_on_and_leaves_no_half_objects() {
     bench.ok(&["copy", "disk:", "bucket:"]).says("150 objects there already");
 }
 
+/// A kill leaves what was written down now and then.
+#[test]
+fn a_copy_that_was_killed_again_and_again_comes_to_its_end() {
+    let bench = Bench::new();
+    let keys = fill(&bench, 150);
+    let proxy = Proxy::start(bench.server.address());
+    bench.configure(&proxy.endpoint());
+    let state = || {
+        let state = bench.sandbox.path("work/hayloft/state");
+        let all = if state.exists() { walk(&state) } else { Vec::new() };
+        // Not one that has no name of its own yet.
+        let named = |it: &String| it.rsplit('/').next().is_some_and(|it| it.starts_with("copy-"));
+        all.into_iter().find(named).and_then(|it| std::fs::read(it).ok())
+    };
+    let mut before = (None, 0);
+    for _ in 0..2 {
+        // Two at a time, these take longer than the span after which it is
+        // written down how far they are. What comes then never arrives, so that
+        // there is something left, however slow we are.
+        let count = AtomicU64::new(0);
+        proxy.plan(move |call| match call.method.as_str() {
+            "PUT" if count.fetch_add(1, Ordering::SeqCst) < 65 => {
+                Fault::Delay(Duration::from_millis(200))
+            }
+            "PUT" => Fault::Delay(Duration::from_mins(10)),
+            _ => Fault::None,
+        });
+        let mut child = bench.command(&["copy", "disk:", "bucket:", "--jobs", "2"]);
+        let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        wait_for(|| state() != before.0 && bench.keys("bucket").len() > before.1);
+        kill_family(&mut child);
+        before = (state(), bench.keys("bucket").len());
+        assert!(before.0.is_some() && before.1 < keys.len(), "{}", before.1);
+    }
+    assert!(bench.keys("bucket").iter().all(|it| keys.contains(it)));
+    proxy.plan(|_| Fault::None);
+    bench.ok(&["copy", "disk:", "bucket:"]).says("going on behind 2026/");
+    same_objects(&bench, &keys);
+    assert_eq!(bench.keys("bucket"), keys);
+    assert_eq!(state(), None);
+}
+
+/// The third part of four, which is more than is held back until all is known
+/// to be right.
+fn is_third_part(call: &Call) -> bool {
+    call.headers.get("range").is_some_and(|it| it == "bytes=10485760-15728639")
+}
+
+#[test]
+fn a_large_object_that_is_damaged_on_its_way_is_fetched_once_more() {
+    let bench = Bench::new();
+    let large = noise(18 << 20, 7);
+    bench.place("bucket", "large", &large);
+    let proxy = Proxy::start(bench.server.address());
+    bench.configure_with(
+        &proxy.endpoint(),
+        "<part_size>5 MB</part_size><concurrency>1</concurrency>",
+    );
+    let once = || {
+        let hit = AtomicBool::new(false);
+        proxy.plan(move |call| {
+            let first = is_third_part(call) && !hit.swap(true, Ordering::SeqCst);
+            if first { Fault::FlipAnswer } else { Fault::None }
+        });
+    };
+    once();
+    bench.ok(&["get", "bucket:large", "file"]).complains("trying again");
+    assert!(std::fs::read(bench.sandbox.path("file")).unwrap() == large);
+    once();
+    bench.ok(&["copy", "bucket:large", "disk:back"]).complains("trying again");
+    assert!(bench.content("disk", "back") == large);
+    // What was written to a pipe cannot be taken back.
+    once();
+    bench.run(&["get", "bucket:large", "-"]).exits(1).complains("were damaged on their way");
+
+    proxy.plan(|call| if is_third_part(call) { Fault::FlipAnswer } else { Fault::None });
+    let before = proxy.count();
+    for command in [["get", "bucket:large", "other"], ["copy", "bucket:large", "disk:other"]] {
+        bench.run(&command).exits(1).complains("large");
+    }
+    assert!(proxy.count() - before < 80, "{} requests", proxy.count() - before);
+    assert!(!bench.sandbox.path("other").exists());
+    assert_eq!(bench.keys("disk"), ["back"]);
+    assert_eq!(bench.staged(), [""; 0]);
+}
+
 fn walk(directory: &std::path::Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap() {
@@ -161,7 +252,7 @@ fn what_is_cut_short_or_damaged_on_its_way_is_not_stored() {
             let is_content = call.method.as_str() == "GET" && call.path.ends_with("/large");
             if is_content { fault } else { Fault::None }
         });
-        bench.configure(&proxy.endpoint());
+        bench.configure_with(&proxy.endpoint(), "<retries>2</retries>");
         let output = bench.run(&["copy", "bucket:large", "disk:back"]).exits(1);
         output.complains("large");
         assert!(proxy.faults() > 0);
