@@ -1,5 +1,6 @@
 //! An object of 1 GiB to a store and back, and 10,000 small ones, against
-//! `rclone` and `s5cmd`, all with the same store on loopback.
+//! `rclone`, `s5cmd` and `aws`, all with the same store on loopback. Arguments
+//! choose what is measured: `up`, `down`, `small`; all without any.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -13,7 +14,7 @@ use std::{
     process::Command,
 };
 
-use hayloft_benches::{Contender, compete, directory, installed, program};
+use hayloft_benches::{Contender, Measured, compete, directory, installed, program};
 use hayloft_test_servers::{ACCESS_KEY, BUCKET, S3Server, SECRET_KEY};
 
 const LARGE: usize = 1 << 30;
@@ -31,37 +32,61 @@ fn main() {
     let bench = Bench { dir: &dir, server: &server };
     bench.configure();
 
-    let up = compete(
-        "1 GiB to the store",
-        &bench.all(
-            &["storage", "put", "--force", "$large", "store:large"],
-            &["copyto", "--ignore-times", "$large", "bench:backups/rclone"],
-            &["cp", "$large", "s3://backups/s5cmd"],
-        ),
-    );
-    let down = compete(
-        "1 GiB from the store",
-        &bench.all(
-            &["storage", "get", "--force", "store:large", "$back"],
-            &["copyto", "--ignore-times", "bench:backups/large", "$back"],
-            &["cp", "s3://backups/large", "$back"],
-        ),
-    );
-    compete(
-        "10,000 objects of 1000 bytes to the store",
-        &bench.all(
-            &["storage", "copy", "--from-start", "--jobs", CONCURRENCY, "files:", "store:small/"],
-            &["copy", "--ignore-times", "$small", "bench:backups/rclone-small"],
-            &["cp", "$small/", "s3://backups/s5cmd-small/"],
-        ),
-    );
-    // One part more than are on their way, and what a program needs itself.
-    let allowed = 64 + PARTS * PART_MIB;
-    for (what, measured) in [("writing", &up[0]), ("reading", &down[0])] {
-        let used = measured.memory >> 20;
-        println!("  {what} took {used} MiB of the {allowed} MiB that are allowed");
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let is_wanted = |what: &str| wanted.is_empty() || wanted.iter().any(|it| it == what);
+    if is_wanted("up") {
+        let measured = compete(
+            "1 GiB to the store",
+            &bench.all(
+                &["storage", "put", "--force", "$large", "store:large"],
+                &["copyto", "--ignore-times", "$large", "bench:backups/rclone"],
+                &["cp", "$large", "s3://backups/s5cmd"],
+                &["s3", "cp", "--no-progress", "$large", "s3://backups/aws"],
+            ),
+        );
+        memory("writing", &measured[0]);
+    }
+    if is_wanted("down") {
+        server.place("large", fs::read(dir.join("large")).unwrap());
+        let measured = compete(
+            "1 GiB from the store",
+            &bench.all(
+                &["storage", "get", "--force", "store:large", "$back"],
+                &["copyto", "--ignore-times", "bench:backups/large", "$back"],
+                &["cp", "s3://backups/large", "$back"],
+                &["s3", "cp", "--no-progress", "s3://backups/large", "$back"],
+            ),
+        );
+        memory("reading", &measured[0]);
+    }
+    if is_wanted("small") {
+        compete(
+            "10,000 objects of 1000 bytes to the store",
+            &bench.all(
+                &[
+                    "storage",
+                    "copy",
+                    "--from-start",
+                    "--jobs",
+                    CONCURRENCY,
+                    "files:",
+                    "store:small/",
+                ],
+                &["copy", "--ignore-times", "$small", "bench:backups/rclone-small"],
+                &["cp", "$small/", "s3://backups/s5cmd-small/"],
+                // It takes minutes.
+                &[],
+            ),
+        );
     }
     fs::remove_dir_all(&dir).unwrap();
+}
+
+/// Says how much memory was used, and how much may be: all parts that are on
+/// their way, and what a program needs itself.
+fn memory(what: &str, measured: &Measured) {
+    let (used, allowed) = (measured.memory >> 20, 64 + PARTS * PART_MIB);
+    println!("  {what} took {used} MiB of the {allowed} MiB that are allowed");
 }
 
 /// Writes what is sent. It does not compress, and no two pieces are the same.
@@ -125,6 +150,7 @@ impl Bench<'_> {
         ours: &'a [&str],
         rclone: &'a [&str],
         s5cmd: &'a [&str],
+        aws: &'a [&str],
     ) -> Vec<Contender<'a>> {
         let mut all = vec![self.contender("hayloft", ours, |it| {
             let mut command = Command::new(program());
@@ -151,6 +177,16 @@ impl Bench<'_> {
                 command
             }));
         }
+        if !aws.is_empty() && installed("aws") {
+            all.push(self.contender("aws", aws, |it| {
+                let mut command = Command::new("aws");
+                command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY);
+                command.env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+                command.env("AWS_REGION", "us-east-1");
+                command.arg("--endpoint-url").arg(it.server.endpoint());
+                command
+            }));
+        }
         all
     }
 
@@ -168,6 +204,9 @@ impl Bench<'_> {
                 self.server.clear("small/");
                 self.server.clear("rclone-small/");
                 self.server.clear("s5cmd-small/");
+                for large in ["rclone", "s5cmd", "aws"] {
+                    self.server.remove(large);
+                }
             }),
             command: Box::new(move || {
                 let mut command = command(self);
