@@ -139,7 +139,7 @@ impl Bench<'_> {
             "[bench]\ntype = s3\nprovider = Other\nendpoint = {endpoint}\n\
              access_key_id = {ACCESS_KEY}\nsecret_access_key = {SECRET_KEY}\n\
              region = us-east-1\nchunk_size = {PART_MIB}Mi\nupload_concurrency = {PARTS}\n\
-             no_check_bucket = true\n"
+             no_check_bucket = true\nlist_version = 2\n"
         );
         fs::write(self.dir.join("rclone.conf"), text).unwrap();
     }
