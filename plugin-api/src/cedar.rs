@@ -51,7 +51,7 @@ pub use self::{
     names::{Names, archive_suffix, compressor_of},
     options::{ActionHook, Options, Override},
     order::{BUILTIN, Order, OrderError, OrderMode, order},
-    peers::{LocalPeer, PeerList, Peers, RemotePeer},
+    peers::{LocalPeer, PeerList, Peers, RemotePeer, objection_to_peer_name},
     purge::{Purge, PurgeDir},
     python::{Pattern, PatternError},
     quantity::ByteQuantity,

@@ -308,7 +308,7 @@ causes! {
     /// Ours: a number outside what makes sense.
     OutOfRange: "`{}` is out of range";
     /// Ours: not a span of time.
-    BadSpan: "`{}` is not a span of time", "write seconds, or a number with s, m, h or d";
+    BadSpan: "`{}` is not a span of time", "write seconds, or a number with s, min, h or d";
     /// Ours: an unknown format of dumps.
     DumpFormat: "`{}` is not a format of dumps", "write plain, custom or directory";
     /// Ours: an unknown way to tell the age of a file.
@@ -319,6 +319,9 @@ causes! {
     /// Ours, a warning: a peer that is neither local nor remote.
     PeerIgnored: "this peer is ignored: its type `{}` is neither local nor remote",
         "add <type>local</type> or <type>remote</type>";
+    /// Ours, a warning: the name of a peer is no plain directory.
+    PeerName: "the peer `{}` cannot be staged: its name is not that of one plain directory",
+        "up to 255 bytes, no / and no control character; neither . nor .. nor the name of an indicator file";
 }
 
 #[cfg(test)]

@@ -110,6 +110,32 @@ impl PeerList {
     }
 }
 
+/// The longest name that a directory can have, in bytes.
+const LONGEST: usize = 255;
+
+/// Tells what is wrong with the name of a peer, which is that of its directory
+/// below the day's; nothing if it can be used.
+pub fn objection_to_peer_name(name: &str) -> Option<&'static str> {
+    match name {
+        "" => Some("it is empty"),
+        "." | ".." => Some("it would leave the day's directory"),
+        _ if name.contains('/') => Some("it contains a slash"),
+        _ if name.chars().any(char::is_control) => Some("it contains a control character"),
+        _ if name.len() > LONGEST => Some("it is longer than 255 bytes"),
+        _ if name.starts_with("cback.") => Some("it is reserved for indicator files"),
+        _ => None,
+    }
+}
+
+/// Reads a name. Other actions than stage do well without it, and go on.
+fn name_of(reader: &Reader<'_>) -> Text {
+    let name = reader.text("name");
+    if let Some(text) = name.as_ref().filter(|it| objection_to_peer_name(it).is_some()) {
+        reader.warn(Cause::PeerName, "name", text, text.position);
+    }
+    name
+}
+
 impl RemotePeer {
     fn validate(&self, findings: &Findings<'_>, options: Option<&Options>) {
         let required = [
@@ -144,7 +170,7 @@ impl RemotePeer {
 
 fn local(reader: &Reader<'_>) -> LocalPeer {
     LocalPeer {
-        name: reader.text("name"),
+        name: name_of(reader),
         collect_dir: reader.absolute("collect_dir", Cause::CollectDirNotAbsolute),
         ignore_failures: ignore_failures(reader),
         place: reader.place(),
@@ -152,7 +178,7 @@ fn local(reader: &Reader<'_>) -> LocalPeer {
 }
 
 fn remote(reader: &Reader<'_>) -> RemotePeer {
-    let name = reader.text("name");
+    let name = name_of(reader);
     let collect_dir = reader.absolute("collect_dir", Cause::CollectDirNotAbsolute);
     let ignore_failures = ignore_failures(reader);
     RemotePeer {

@@ -11,8 +11,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ByteSize(pub u64);
 
-/// A span of time, written as `90` (seconds), `90s`, `15m`, `2h`, `7d`, `4w`
-/// or `250ms`.
+/// A span of time, written as `90` (seconds), `90s`, `15m` or `15min`, `2h`,
+/// `7d`, `4 weeks`, `250ms`, `1h 30min`.
+///
+/// Units are systemd's (`systemd.time(7)`), but for months and years, which
+/// are not all of one length: `ms`, `s`, `min` (`m`), `h`, `d`, `w`, and their
+/// longer names. Case matters, since `M` is a month there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Duration(pub time::Duration);
 
@@ -24,8 +28,16 @@ const BYTE_UNITS: [(&str, f64); 5] = [
     ("p", 1_125_899_906_842_624.0),
 ];
 
-const TIME_UNITS: [(&str, f64); 6] =
-    [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86_400.0), ("w", 604_800.0)];
+/// The names of each unit, and its seconds.
+const TIME_UNITS: [(&[&str], f64); 7] = [
+    (&["us", "µs", "usec"], 0.000_001),
+    (&["ms", "msec"], 0.001),
+    (&["s", "sec", "second", "seconds"], 1.0),
+    (&["m", "min", "minute", "minutes"], 60.0),
+    (&["h", "hr", "hour", "hours"], 3600.0),
+    (&["d", "day", "days"], 86_400.0),
+    (&["w", "week", "weeks"], 604_800.0),
+];
 
 impl ByteSize {
     /// Returns the number of bytes.
@@ -75,14 +87,32 @@ impl FromStr for Duration {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not a span of time such as `90`, `90s`, `15m` or `2h`");
-        let (number, unit) = number_and_unit(text).ok_or_else(wrong)?;
-        let factor = match unit {
-            "" => 1.0,
-            unit => factor(&TIME_UNITS, unit).ok_or_else(wrong)?,
-        };
-        time::Duration::try_from_secs_f64(number * factor).map(Self).map_err(|_| wrong())
+        let wrong =
+            || format!("`{text}` is not a span of time such as `90`, `90s`, `15min`, `2h` or `7d`");
+        let mut rest = text.trim();
+        let mut seconds = 0.0;
+        while !rest.is_empty() {
+            let (number, behind) = number_and_unit(rest).ok_or_else(wrong)?;
+            let end = behind.find(|c: char| c.is_ascii_digit() || c.is_whitespace());
+            let (unit, more) = behind.split_at(end.unwrap_or(behind.len()));
+            let alone = rest == text.trim() && more.is_empty();
+            seconds += number * seconds_of(unit, alone).ok_or_else(wrong)?;
+            rest = more.trim_start();
+        }
+        if text.trim().is_empty() {
+            return Err(wrong());
+        }
+        time::Duration::try_from_secs_f64(seconds).map(Self).map_err(|_| wrong())
     }
+}
+
+/// Returns the seconds of a unit; without one, a number that is `alone` is of
+/// seconds.
+fn seconds_of(unit: &str, alone: bool) -> Option<f64> {
+    if unit.is_empty() {
+        return alone.then_some(1.0);
+    }
+    TIME_UNITS.iter().find(|(names, _)| names.contains(&unit)).map(|it| it.1)
 }
 
 fn factor(units: &[(&str, f64)], unit: &str) -> Option<f64> {
@@ -182,6 +212,23 @@ mod tests {
             ("1.5 m", Some(90_000)),
             ("2h", Some(7_200_000)),
             ("7d", Some(604_800_000)),
+            ("15min", Some(900_000)),
+            ("15 minutes", Some(900_000)),
+            (" 1h 30min ", Some(5_400_000)),
+            ("1h30min5s", Some(5_405_000)),
+            ("2 weeks 1 day", Some(1_296_000_000)),
+            ("500us", Some(0)),
+            ("0", Some(0)),
+            ("", None),
+            ("1h 30", None),
+            ("5 10", None),
+            ("90 90s", None),
+            ("h", None),
+            ("1.2.3s", None),
+            ("-5s", None),
+            ("5M", None),
+            ("1 day ago", None),
+            ("1h,", None),
             ("fast", None),
             ("5 x", None),
             ("99999999999999999999w", None),

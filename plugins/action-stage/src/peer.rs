@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hayloft_plugin_api::cedar::command_words;
+use hayloft_plugin_api::cedar::{command_words, objection_to_peer_name};
 
 /// A machine, or a directory of this one, that files are staged from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,20 +129,11 @@ pub fn check_name(name: &str) -> Result<(), PeerError> {
     }
 }
 
-/// The longest name that a directory can have, in bytes.
-const LONGEST: usize = 255;
-
 fn objection_to_name(name: &str) -> Option<&'static str> {
-    match name {
-        "" => Some("it is empty"),
-        "." | ".." => Some("it would leave the day's directory"),
-        _ if name.contains('/') => Some("it contains a slash"),
-        _ if name.chars().any(char::is_control) => Some("it contains a control character"),
-        _ if name.len() > LONGEST => Some("it is longer than 255 bytes"),
-        _ if name.starts_with(crate::TEMPORARY) => Some("it is reserved for temporary files"),
-        _ if name.starts_with("cback.") => Some("it is reserved for indicator files"),
-        _ => None,
+    if name.starts_with(crate::TEMPORARY) {
+        return Some("it is reserved for temporary files");
     }
+    objection_to_peer_name(name)
 }
 
 /// A user is put in front of an address, and given to `su`.

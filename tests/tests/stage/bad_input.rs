@@ -109,3 +109,21 @@ fn a_run_before_midnight_stages_into_the_day_on_which_it_began() {
         assert!(sandbox.path(format!("staging/{day}/cback.stage")).exists(), "{now}");
     }
 }
+
+#[test]
+fn a_name_that_leaves_the_day_is_told_by_the_check_and_refused() {
+    for name in ["../../../../escaped", "a/b", "..", "cback.stage"] {
+        let peers = peer("local", "near", "") + &peer("local", "good", "");
+        let peers = peers.replace("<name>near</name>", &format!("<name>{name}</name>"));
+        assert!(peers.contains(name), "{peers}");
+        let sandbox = sandbox(&peers);
+        collected(&sandbox, "near", &["a.tar"]);
+        collected(&sandbox, "good", &["b.tar"]);
+        let checked = sandbox.run(&["--config", "hayloft.xml", "config", "check"]).to_string();
+        assert!(checked.contains(&format!("the peer `{name}` cannot be staged")), "{checked}");
+        let output = sandbox.run(STAGE);
+        assert_ne!(output.code, Some(0), "{output}");
+        output.complains(name);
+        assert!(!sandbox.path("escaped").exists() && !sandbox.path("near/cback.stage").exists());
+    }
+}

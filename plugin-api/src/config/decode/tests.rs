@@ -210,7 +210,8 @@ fn a_wrong_value_of_a_type_that_reads_text_hides_no_other_error() {
     let address = leaf(4, "address", "nowhere");
     let decoded = Tape::decode(&element(1, "tape", "", vec![size.clone(), wait]));
     let size_is = "2:tape/size `huge` is not a size such as `1048576`, `64 MB` or `2.5 GB`";
-    let wait_is = "3:tape/wait `long` is not a span of time such as `90`, `90s`, `15m` or `2h`";
+    let wait_is =
+        "3:tape/wait `long` is not a span of time such as `90`, `90s`, `15min`, `2h` or `7d`";
     assert_eq!(lines(&decoded.diagnostics), ["1:tape <address> is missing", size_is, wait_is]);
     // No address can be made up, and nobody hears of that.
     let decoded = Tape::decode(&element(1, "tape", "", vec![size, address]));
