@@ -16,7 +16,9 @@
 //! | segments that wait to be archived, files in `pg_wal` | `pg_monitor` | 13 to 18 |
 
 mod actions;
+mod bytes;
 mod clients;
+mod databases;
 mod reading;
 mod settings;
 mod standby_names;
@@ -28,6 +30,7 @@ mod wal_state;
 pub use self::{
     actions::{BackupStart, BackupStopped, RestorePoint},
     clients::{ClientDetails, ClientKind, ReplicationClient},
+    databases::{DatabaseName, databases},
     reading::{Reading, Why},
     settings::{Settings, setting},
     standby_names::standby_names,

@@ -2,7 +2,9 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fs,
+    os::unix::ffi::OsStrExt,
     path::Path,
     process::{Child, Stdio},
 };
@@ -146,4 +148,32 @@ fn files_of_the_configuration_that_lie_elsewhere_are_saved_too() {
     let hba = fs::read_to_string(restored.data().join("pg_hba.conf")).unwrap();
     assert!(hba.starts_with("# elsewhere"), "{hba}");
     assert!(restored.sql("SHOW hba_file").starts_with(restored.data().to_str().unwrap()));
+}
+
+/// A database without encoding sends paths and names as they are.
+#[test]
+fn a_tablespace_whose_path_is_no_text_is_saved() {
+    let ground = Ground::with(ONE, |it| it.initdb("--locale=C").initdb("--encoding=SQL_ASCII"));
+    let space = ground.path(OsStr::from_bytes(b"sp\xe9ce"));
+    fs::create_dir(&space).unwrap();
+    ground.give(&space);
+    let script = format!(
+        "SET client_encoding = 'SQL_ASCII';\nSELECT format('CREATE TABLESPACE odd LOCATION %L', \
+         '{}/sp' || chr(233) || 'ce') \\gexec\n",
+        ground.dir().display()
+    );
+    let file = ground.path("create.sql");
+    fs::write(&file, script).unwrap();
+    let mut psql = ground.server.command("psql");
+    psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", "postgres", "-f"]).arg(&file);
+    assert!(psql.status().unwrap().success());
+    let (there, count) = ("CREATE TABLE there TABLESPACE odd AS", "SELECT count(*) FROM there");
+    ground.server.sql("postgres", &format!("{there} SELECT generate_series(1, 1000) AS a"));
+    for method in ["local", "stream"] {
+        ground.backup(&["--method", method]);
+        let map = format!("odd={}", ground.path(format!("space-{method}")).display());
+        let restored = Restored::restore(&ground, method, &["--tablespace", &map]).promoted();
+        assert_eq!(restored.sql_in("postgres", count), "1000", "{method}");
+        restored.stop();
+    }
 }

@@ -1,5 +1,14 @@
 //! `pg status`.
 
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{MetadataExt, chown},
+    },
+};
+
 use hayloft_tests::postgres::{Postgres, installed_versions};
 
 use super::setting::{configured, element, pg};
@@ -60,4 +69,31 @@ fn what_could_not_be_asked_is_unknown_for_programs() {
         assert!(why.contains("/nonexistent"), "{row}: {status}");
     }
     pg(&sandbox, &["status"]).says("unknown: cannot connect");
+}
+
+/// A path is bytes, and a database without encoding sends them as they are.
+#[test]
+fn places_that_are_no_text_are_shown_in_every_database() {
+    let server = Postgres::options().initdb("--locale=C").initdb("--encoding=SQL_ASCII").start();
+    let place = server.directory().join(OsStr::from_bytes(b"lat\xe9n"));
+    fs::create_dir(&place).unwrap();
+    let owner = fs::metadata(server.data_dir()).unwrap();
+    chown(&place, Some(owner.uid()), Some(owner.gid())).unwrap();
+    // No client's encoding has such a text.
+    let create = format!(
+        "SET client_encoding = 'SQL_ASCII';\nSELECT format('CREATE TABLESPACE sp%s LOCATION %L', \
+         chr(233), '{}/lat' || chr(233) || 'n') \\gexec\n",
+        server.directory().display()
+    );
+    let script = server.directory().join("create.sql");
+    fs::write(&script, create).unwrap();
+    let mut psql = server.command("psql");
+    psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", "postgres", "-f"]).arg(&script);
+    assert!(psql.status().unwrap().success());
+    let sandbox = configured(&[("main", &element(&server, "postgres"))]);
+    let json = pg(&sandbox, &["status", "--json"]).exits(0).json();
+    let spaces = json["servers"][0]["status"]["tablespaces"].as_array().unwrap().clone();
+    let shown = spaces[0].as_str().unwrap();
+    assert!(shown.starts_with("sp\\xe9 (") && shown.ends_with("/lat\\xe9n"), "{shown}");
+    pg(&sandbox, &["status"]).exits(0).says("/lat\\xe9n");
 }

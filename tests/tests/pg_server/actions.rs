@@ -177,9 +177,19 @@ fn label_and_map_are_bytes_whatever_the_encoding() {
             let whole = has(&latin) && (has(&utf8) || has(escaped.as_bytes()));
             assert!(whole, "{database}: {}", map.escape_ascii());
         }
-        // Where it cannot be told as text, that is said.
-        let raw = ServerStatus::read(&connect_to(&server, "postgres", "sql_ascii"), false).unwrap();
-        assert!(raw.tablespaces.why().is_some(), "{:?}", raw.tablespaces);
+        // Whatever database asks, places are bytes.
+        for database in ["postgres", "latin1", "euc_jp", "sql_ascii"] {
+            let connection = connect_to(&server, "postgres", database);
+            let status = ServerStatus::read(&connection, false).unwrap();
+            let told = status.tablespaces.value().unwrap();
+            let found: Vec<(&str, &[u8])> = told
+                .iter()
+                .map(|it| (it.name.as_str(), it.location.as_os_str().as_bytes()))
+                .collect();
+            let expected: [(&str, &[u8]); 2] = [("a", &utf8), ("b", &latin)];
+            assert_eq!(found, expected, "{database}");
+            assert!(told[1].shown_location().ends_with("/lat\\xe9n"), "{told:?}");
+        }
         let connection = connect_to(&server, "postgres", "euc_jp");
         let version = version_of(&connection);
         BackupStart::begin(&connection, version, "x", true).unwrap();

@@ -57,7 +57,7 @@ pub(super) fn first(
                 .map(|it| Tablespace {
                     name: it.name.clone(),
                     oid: it.oid,
-                    location: it.path.clone(),
+                    location: it.shown_location(),
                 })
                 .collect(),
         ),

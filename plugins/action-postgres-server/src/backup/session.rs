@@ -7,7 +7,7 @@ use hayloft_postgres::{
     Failure,
     connection::{Connection, Guard, Heartbeat, QueryError},
     conninfo::Environment,
-    server::{BackupStart, BackupStopped, Reading, ServerStatus},
+    server::{self, BackupStart, BackupStopped, Reading, ServerStatus, Tablespace},
     version::ServerVersion,
     wal::{BackupLabel, SegmentName, SegmentSize, TimelineId},
 };
@@ -45,24 +45,13 @@ pub(crate) struct Facts {
     /// and what they include.
     pub(crate) files: Files,
     /// Its tablespaces.
-    pub(crate) tablespaces: Vec<Space>,
+    pub(crate) tablespaces: Vec<Tablespace>,
     /// Its databases.
     pub(crate) databases: Vec<Database>,
     /// Its subscriptions that are enabled.
     pub(crate) subscriptions: Vec<String>,
     /// What else it keeps for `backup.info`.
     pub(crate) summarize_wal: Option<String>,
-}
-
-/// A tablespace as the server knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Space {
-    /// Its name.
-    pub(crate) name: String,
-    /// Its number.
-    pub(crate) oid: u32,
-    /// Its directory.
-    pub(crate) path: String,
 }
 
 /// Files of the configuration.
@@ -211,6 +200,7 @@ fn facts(connection: &Connection, status: &ServerStatus) -> Result<Facts> {
     let number = connection.simple("SHOW server_version_num").map_err(|e| failed(&e))?;
     let number = number.first().and_then(|it| it.first()?.as_deref()?.parse().ok());
     let id = value(&status.system_identifier).copied();
+    let spaces = value(&status.tablespaces).cloned();
     Ok(Facts {
         version,
         version_number: number.unwrap_or_default(),
@@ -225,7 +215,7 @@ fn facts(connection: &Connection, status: &ServerStatus) -> Result<Facts> {
             ident: setting("ident_file").unwrap_or_default(),
             included: included(status),
         },
-        tablespaces: tablespaces(connection)?,
+        tablespaces: spaces.map_err(|why| unknown("its tablespaces", why))?,
         databases: databases(connection)?,
         subscriptions: subscriptions(connection),
         summarize_wal: setting("summarize_wal").ok(),
@@ -248,26 +238,9 @@ fn included(status: &ServerStatus) -> Vec<String> {
     lists.iter().filter_map(|it| it.value()).flatten().cloned().collect()
 }
 
-fn tablespaces(connection: &Connection) -> Result<Vec<Space>> {
-    const ASK: &str = "SELECT oid, spcname, pg_catalog.pg_tablespace_location(oid) \
-        FROM pg_catalog.pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global') ORDER BY oid";
-    let rows = connection.simple(ASK).map_err(|e| failed(&e))?;
-    let space = |row: Vec<Option<String>>| {
-        let mut columns = row.into_iter().map(Option::unwrap_or_default);
-        let (oid, name, path) = (columns.next()?, columns.next()?, columns.next()?);
-        Some(Space { name, oid: oid.parse().ok()?, path })
-    };
-    Ok(rows.into_iter().filter_map(space).collect())
-}
-
 fn databases(connection: &Connection) -> Result<Vec<Database>> {
-    let rows = connection.simple("SELECT oid, datname FROM pg_catalog.pg_database ORDER BY oid");
-    let database = |row: Vec<Option<String>>| {
-        let mut columns = row.into_iter().map(Option::unwrap_or_default);
-        let (oid, name) = (columns.next()?.parse().ok()?, columns.next()?);
-        Some(Database { oid, name })
-    };
-    Ok(rows.map_err(|e| failed(&e))?.into_iter().filter_map(database).collect())
+    let all = server::databases(connection).map_err(|e| failed(&e))?.into_iter();
+    Ok(all.map(|it| Database { oid: it.oid, name: it.name }).collect())
 }
 
 /// Subscriptions of all databases. Everybody may read that much of them, unless

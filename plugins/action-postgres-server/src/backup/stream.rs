@@ -15,14 +15,14 @@ use hayloft_postgres::{
     replication::{
         BackupEvent, BaseBackup, BaseBackupOptions, ReplicationConnection, ReplicationError,
     },
-    server::BackupStopped,
+    server::{self, BackupStopped},
     wal::{Lsn, SegmentName, SegmentSize, TimelineId},
 };
 
 use super::{
     DamagedFile,
     pipeline::Feed,
-    session::{Ended, Space, failed},
+    session::{Ended, failed},
     tar::{self, Header},
     worker::Content,
 };
@@ -68,7 +68,7 @@ pub(super) struct Incoming<'a> {
     current: Option<(BackupEvent, usize)>,
     /// Why no more comes.
     broken: Option<Error>,
-    spaces: &'a [Space],
+    spaces: &'a [server::Tablespace],
     label: Vec<u8>,
     /// Files with damaged pages, in the words of the server.
     pub(super) damaged: Vec<DamagedFile>,
@@ -76,7 +76,7 @@ pub(super) struct Incoming<'a> {
 
 impl<'a> Incoming<'a> {
     /// Begins.
-    pub(super) fn new(backup: BaseBackup<'a>, spaces: &'a [Space]) -> Self {
+    pub(super) fn new(backup: BaseBackup<'a>, spaces: &'a [server::Tablespace]) -> Self {
         Self { backup, current: None, broken: None, spaces, label: Vec::new(), damaged: Vec::new() }
     }
 

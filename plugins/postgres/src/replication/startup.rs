@@ -207,7 +207,9 @@ fn parameters(target: &Target) -> Vec<(&str, &str)> {
         ("user", target.user.as_str()),
         ("database", target.dbname.as_str()),
         ("replication", "true"),
-        ("client_encoding", "UTF8"),
+        // Paths of tablespaces are bytes. In any other encoding the server would
+        // refuse to send one that is no text.
+        ("client_encoding", "SQL_ASCII"),
     ];
     if let Some(options) = &target.options {
         all.push(("options", options));

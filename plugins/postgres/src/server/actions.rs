@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::bytes::{as_hex, of_hex};
 use crate::{
     connection::{Connection, QueryError},
     roles::quote_literal,
@@ -64,25 +65,10 @@ fn column<T: std::str::FromStr>(row: &Row, index: usize) -> Result<T, QueryError
     text.parse().map_err(|_| unreadable(text))
 }
 
-/// Asks for the bytes of a text, as hexadecimal digits. Sent as text, they
-/// would be converted from the database's encoding to ours; and a path may be
-/// in another encoding than the database, which neither allows.
-fn as_bytes(text: &str) -> String {
-    let doubled = format!(
-        "pg_catalog.replace({text}, pg_catalog.chr(92), pg_catalog.repeat(pg_catalog.chr(92), 2))"
-    );
-    format!("pg_catalog.encode({doubled}::pg_catalog.bytea, 'hex')")
-}
-
 /// Reads a column of hexadecimal digits; none is no bytes.
 fn bytes(row: &Row, index: usize) -> Result<Vec<u8>, QueryError> {
     let text = row.get(index).and_then(Option::as_deref).unwrap_or_default();
-    let pairs = text.as_bytes().chunks(2).map(|pair| {
-        let digits = str::from_utf8(pair).ok()?;
-        let whole = digits.len() == 2 && pair.iter().all(u8::is_ascii_hexdigit);
-        if whole { u8::from_str_radix(digits, 16).ok() } else { None }
-    });
-    pairs.collect::<Option<_>>().ok_or_else(|| unreadable(text))
+    of_hex(text).ok_or_else(|| unreadable(text))
 }
 
 /// The server writes the label into `backup_label`, as it is.
@@ -213,7 +199,7 @@ impl BackupStopped {
     ) -> Result<Self, QueryError> {
         let name = version.names().pg_backup_stop;
         let exclusive = if version.major() >= 15 { "" } else { "false, " };
-        let (label, map) = (as_bytes("labelfile"), as_bytes("spcmapfile"));
+        let (label, map) = (as_hex("labelfile"), as_hex("spcmapfile"));
         let sql =
             format!("SELECT lsn, {label}, {map}, {END} FROM pg_catalog.{name}({exclusive}{wait})");
         let row = ask(&sql)?.into_iter().next().ok_or_else(|| unreadable("no row"))?;

@@ -1,9 +1,16 @@
 //! Everything that a server says of itself, in one round trip.
 
+use std::{
+    ffi::OsString,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::PathBuf,
+};
+
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     ClientKind, Reading, Settings, Why,
+    bytes::{as_hex, of_hex, shown},
     clients::{CLIENTS, ReplicationClient},
     settings::NAMES,
     wal_state::{ArchiverStats, POSITION, WalState},
@@ -150,13 +157,47 @@ pub struct Slot {
 
 /// A tablespace outside of the data directory.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "ToldTablespace")]
 pub struct Tablespace {
-    /// Its name.
+    /// Its name; bytes that are no text of the database's encoding as `\xe9`.
     pub name: String,
     /// Its number, the name of its link in `pg_tblspc`.
     pub oid: u32,
-    /// Where it is.
-    pub location: String,
+    /// Where it is, byte for byte.
+    pub location: PathBuf,
+}
+
+impl Tablespace {
+    /// Returns where it is for people: bytes that are no UTF-8 as `\xe9`.
+    pub fn shown_location(&self) -> String {
+        shown(self.location.as_os_str().as_bytes())
+    }
+}
+
+/// What [`tablespaces`] gets.
+#[derive(Deserialize)]
+struct ToldTablespace {
+    /// The name as text, if the server can make our text of it.
+    name: Option<String>,
+    /// The same in hexadecimal digits.
+    bytes: String,
+    oid: u32,
+    /// In hexadecimal digits.
+    location: String,
+}
+
+impl TryFrom<ToldTablespace> for Tablespace {
+    type Error = String;
+
+    fn try_from(told: ToldTablespace) -> Result<Self, String> {
+        let read = |digits: &str| of_hex(digits).ok_or_else(|| format!("`{digits}` is no bytes"));
+        let name = match told.name {
+            Some(name) => name,
+            None => shown(&read(&told.bytes)?),
+        };
+        let location = PathBuf::from(OsString::from_vec(read(&told.location)?));
+        Ok(Self { name, oid: told.oid, location })
+    }
 }
 
 const IDENTITY: &str = "SELECT pg_catalog.json_build_object(\
@@ -204,9 +245,6 @@ const WAITING: &str = "SELECT pg_catalog.to_json(pg_catalog.count(*)) \
     FROM pg_catalog.pg_ls_archive_statusdir() WHERE name LIKE '%.ready'";
 const SLOTS: &str = "SELECT coalesce(pg_catalog.json_agg(s ORDER BY s.slot_name), '[]') \
     FROM pg_catalog.pg_replication_slots s";
-const TABLESPACES: &str = "SELECT coalesce(pg_catalog.json_agg(t ORDER BY t.name), '[]') FROM (\
-    SELECT spcname AS name, oid, pg_catalog.pg_tablespace_location(oid) AS location \
-    FROM pg_catalog.pg_tablespace) t WHERE t.location <> ''";
 const SIZE: &str = "SELECT pg_catalog.to_json(pg_catalog.sum(pg_catalog.pg_tablespace_size(oid))) FROM pg_catalog.pg_tablespace";
 const INCLUDED: &str = "SELECT coalesce(pg_catalog.json_agg(DISTINCT sourcefile), '[]') \
     FROM pg_catalog.pg_settings WHERE sourcefile IS NOT NULL \
@@ -214,6 +252,20 @@ const INCLUDED: &str = "SELECT coalesce(pg_catalog.json_agg(DISTINCT sourcefile)
 
 const HBA_FILES: &str = "SELECT coalesce(pg_catalog.json_agg(DISTINCT file_name), '[]') \
     FROM pg_catalog.pg_hba_file_rules";
+
+/// Asks for the tablespaces. A database without encoding, or in ours, sends
+/// names as they are, which may be no text.
+fn tablespaces() -> String {
+    let (name, location) = (as_hex("spcname"), as_hex("location"));
+    format!(
+        "SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(\
+         'name', CASE WHEN pg_catalog.getdatabaseencoding() NOT IN ('SQL_ASCII', 'UTF8') \
+         THEN spcname END, 'bytes', {name}, 'oid', oid::int8, 'location', {location}) \
+         ORDER BY spcname), '[]') FROM (\
+         SELECT spcname, oid, pg_catalog.pg_tablespace_location(oid) AS location \
+         FROM pg_catalog.pg_tablespace) t WHERE location <> ''"
+    )
+}
 
 impl ServerStatus {
     /// Asks everything, in one round trip. `with_size` asks for the size of
@@ -230,6 +282,7 @@ impl ServerStatus {
              'setting', setting, 'unit', unit)) FROM pg_catalog.pg_settings WHERE name IN ({})",
             names.join(", ")
         );
+        let tablespaces = tablespaces();
         let mut questions = vec![
             IDENTITY,
             PRIVILEGES,
@@ -241,7 +294,7 @@ impl ServerStatus {
             WAITING,
             CLIENTS,
             SLOTS,
-            TABLESPACES,
+            &tablespaces,
             INCLUDED,
             HBA_FILES,
         ];

@@ -130,7 +130,7 @@ fn configuration(status: &ServerStatus) -> Vec<Row> {
         list("included_files", &status.included_files, Clone::clone),
         list("hba_files", &status.hba_files, Clone::clone),
         list("tablespaces", &status.tablespaces, |it| {
-            format!("{} ({}) at {}", it.name, it.oid, it.location)
+            format!("{} ({}) at {}", it.name, it.oid, it.shown_location())
         }),
         setting("wal_level"),
         setting("wal_compression"),
