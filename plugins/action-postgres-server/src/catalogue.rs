@@ -107,7 +107,7 @@ impl Place {
             let storage = host.storage(name);
             storage.map(|it| Self { name: name.clone(), storage: Arc::new(it) })
         };
-        server.storage.iter().map(|name| (name.clone(), open(name))).collect()
+        server.backup_storages().iter().map(|name| (name.clone(), open(name))).collect()
     }
 }
 

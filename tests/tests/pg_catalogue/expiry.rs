@@ -145,3 +145,31 @@ fn policies_that_make_no_sense_are_refused_with_their_place() {
         output.complains("hayloft.xml:").complains("is no retention policy: REDUNDANCY 3");
     }
 }
+
+/// Base backups may have a storage of their own, in which there is no WAL.
+#[test]
+fn backups_in_a_storage_of_their_own_are_listed_expire_and_keep_their_wal() {
+    let setting = Setting::new(
+        "<retention_policy>REDUNDANCY 1</retention_policy>
+         <backup><storage><name>shelf</name></storage></backup>",
+    );
+    let configuration = setting.sandbox.read("hayloft.xml");
+    let element = "<storage>shelf</storage>";
+    assert!(configuration.contains(element));
+    setting.sandbox.write("hayloft.xml", &configuration.replace(element, ""));
+    let segments = setting.archive(6);
+    let at = |n: usize| segments[n];
+    setting.store("shelf", &Backup::done("20260101T010000", (at(0), at(1))));
+    setting.store("shelf", &Backup::done("20260102T010000", (at(3), at(4))));
+    let list = setting.pg(&["list", "main"]).exits(0);
+    list.says("20260101T010000").says("20260102T010000");
+
+    // Nobody takes away by hand what they need.
+    let last = format!("0000000100000000{:08X}", at(5));
+    setting.pg(&["wal", "delete", "main", "--before", &last]).exits(0);
+    assert!(setting.segments("disk").contains(&at(0)));
+    setting.pg(&["expire", "main"]).exits(0);
+    assert_eq!(setting.stored("shelf"), ["20260102T010000"]);
+    let kept: BTreeSet<u64> = segments.iter().copied().filter(|it| *it >= at(3)).collect();
+    assert_eq!(setting.segments("disk"), kept);
+}

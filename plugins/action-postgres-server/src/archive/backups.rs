@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io::Read};
 use hayloft_plugin_api::{ByteRange, Error, ErrorKind, ObjectMeta, Result};
 use hayloft_postgres::wal::{FileName, Lsn, SegmentSize, Start, TimelineId};
 
-use super::{Archive, Kept, identity, place, read, source};
+use super::{Archive, Kept, identity, place, read, source, target::Target};
 use crate::catalogue::{BackupInfo, Status};
 
 /// More than the description of a backup has, in bytes.
@@ -62,26 +62,38 @@ impl Archive<'_> {
     pub(crate) fn backups(&self) -> Result<Vec<Backup>> {
         let mut found: BTreeMap<String, Backup> = BTreeMap::new();
         for target in &self.targets {
-            let storage = target.storage(self.host)?;
-            let server = &self.server.name;
-            let mut look = |object: ObjectMeta| {
-                let Some(id) = place::described(server, &object.key) else { return Ok(()) };
-                let mut text = Vec::new();
-                storage.get(&object.key, ByteRange::ALL)?.take(MOST).read_to_end(&mut text)?;
-                let backup = described(id, &String::from_utf8_lossy(&text))
-                    .map_err(|e| e.context(format!("cannot use {}", object.key)))?;
-                // What one storage knows of its WAL is better than nothing.
-                let known = found.get(id).is_some_and(|it| it.begin.is_some());
-                if !known {
-                    found.insert(backup.id.clone(), backup);
-                }
-                Ok(())
-            };
-            for prefix in [place::backups(server), place::meta(server)] {
-                storage.for_each(&prefix, &mut look).map_err(|e| target.failed("look into", e))?;
+            self.described_in(target, &mut found)?;
+        }
+        // Backups need their WAL wherever they are themselves.
+        for destination in self.server.backup_destinations() {
+            if self.targets.iter().all(|it| it.name() != destination.storage) {
+                let target = Target::new(self.server.reading(destination.storage));
+                self.described_in(&target, &mut found)?;
             }
         }
         Ok(found.into_values().collect())
+    }
+
+    fn described_in(&self, target: &Target, found: &mut BTreeMap<String, Backup>) -> Result<()> {
+        let storage = target.storage(self.host)?;
+        let server = &self.server.name;
+        let mut look = |object: ObjectMeta| {
+            let Some(id) = place::described(server, &object.key) else { return Ok(()) };
+            let mut text = Vec::new();
+            storage.get(&object.key, ByteRange::ALL)?.take(MOST).read_to_end(&mut text)?;
+            let backup = described(id, &String::from_utf8_lossy(&text))
+                .map_err(|e| e.context(format!("cannot use {}", object.key)))?;
+            // What one storage knows of its WAL is better than nothing.
+            let known = found.get(id).is_some_and(|it| it.begin.is_some());
+            if !known {
+                found.insert(backup.id.clone(), backup);
+            }
+            Ok(())
+        };
+        for prefix in [place::backups(server), place::meta(server)] {
+            storage.for_each(&prefix, &mut look).map_err(|e| target.failed("look into", e))?;
+        }
+        Ok(())
     }
 
     /// Returns how large segments are: by what is noted of the cluster, else by

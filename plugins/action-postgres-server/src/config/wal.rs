@@ -107,6 +107,12 @@ impl Server {
         found
     }
 
+    /// Returns a storage that no WAL is written to.
+    pub(crate) fn reading(&self, storage: String) -> Destination {
+        let (compress, encrypt) = (NONE.to_owned(), NONE.to_owned());
+        Destination { storage, compress, encrypt, suffix: true, read_only: true }
+    }
+
     /// Returns how many segments are worked on at the same time.
     pub fn wal_workers(&self) -> usize {
         self.wal.workers.map_or(2, |it| it as usize)
