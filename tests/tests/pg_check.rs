@@ -6,6 +6,8 @@
 #[path = "pg_check/setting.rs"]
 mod setting;
 
+#[path = "pg_check/archive.rs"]
+mod archive;
 #[path = "pg_check/grants.rs"]
 mod grants;
 #[path = "pg_check/hanging.rs"]

@@ -84,7 +84,7 @@ pub(crate) use self::{
     delete::Deleted,
     events::path_of,
     examine::{Examined, Fault},
-    identity::claim_for,
+    identity::{claim_for, cluster_of},
     keep::Kept,
     ledger::Ledger,
     pace::Pace,
@@ -159,6 +159,16 @@ impl<'a> Archive<'a> {
     ///
     /// [`ErrorKind::CONFIGURATION`] if the server has no storage.
     pub(crate) fn open(host: &'a Host, server: &'a Server) -> Result<Self> {
+        let archive = Self::to_look(host, server)?;
+        Ok(Self { spool: Spool::open(host, server), ..archive })
+    }
+
+    /// Opens it only to look into: no directory is made on this machine.
+    ///
+    /// # Errors
+    ///
+    /// As [`Archive::open`].
+    pub(crate) fn to_look(host: &'a Host, server: &'a Server) -> Result<Self> {
         let targets: Vec<Target> = server.wal_destinations().into_iter().map(Target::new).collect();
         if targets.is_empty() {
             let message = format!("server {} has no <storage>", server.name);
@@ -166,8 +176,7 @@ impl<'a> Archive<'a> {
                 .hint("name a storage of <storages> that its WAL is to be kept in"));
         }
         let threads = u32::try_from(server.wal_workers()).unwrap_or(u32::MAX);
-        let spool = Spool::open(host, server);
-        Ok(Self { host, server, targets, spool, threads, hooks: Mutex::new(()) })
+        Ok(Self { host, server, targets, spool: None, threads, hooks: Mutex::new(()) })
     }
 
     /// Lets one encoder use one thread: for those who store several files at

@@ -119,6 +119,9 @@ pub struct Server {
     /// How old the newest base backup may be before a check fails: `1 DAY`,
     /// `36h`; any age if absent.
     pub last_backup_maximum_age: Option<Age>,
+    /// How old the newest WAL in the storages may be before a check fails: `1
+    /// DAY`, `2h`; any age if absent.
+    pub last_wal_maximum_age: Option<Age>,
     /// How small the newest base backup may be before a check fails; any size
     /// if absent.
     pub last_backup_minimum_size: Option<ByteSize>,

@@ -6,7 +6,10 @@ use hayloft_plugin_api::{ByteRange, Error, ErrorKind, ObjectMeta, Result};
 use hayloft_postgres::wal::{FileName, Lsn, SegmentSize, Start, TimelineId};
 
 use super::{Archive, Kept, identity, place, read, source, target::Target};
-use crate::catalogue::{BackupInfo, Status};
+use crate::{
+    catalogue::{BackupInfo, Status},
+    config::Destination,
+};
 
 /// More than the description of a backup has, in bytes.
 const MOST: u64 = 16 << 20;
@@ -67,7 +70,7 @@ impl Archive<'_> {
         // Backups need their WAL wherever they are themselves.
         for destination in self.server.backup_destinations() {
             if self.targets.iter().all(|it| it.name() != destination.storage) {
-                let target = Target::new(self.server.reading(destination.storage));
+                let target = Target::new(Destination::only_read(destination.storage));
                 self.described_in(&target, &mut found)?;
             }
         }

@@ -105,6 +105,20 @@ pub(super) fn segment_size(storage: &StorageHandle, server: &str) -> Result<Opti
     Ok(noted.and_then(|it| it.segment_size).and_then(|it| SegmentSize::new(it).ok()))
 }
 
+/// Tells of which cluster the archive in a storage is, if that is noted: its
+/// system identifier and the major version, in decimal.
+///
+/// # Errors
+///
+/// If the storage cannot tell, or the note cannot be read.
+pub(crate) fn cluster_of(
+    storage: &StorageHandle,
+    server: &str,
+) -> Result<Option<(String, String)>> {
+    let noted = read(storage, &place::identity(server))?;
+    Ok(noted.map(|it| (it.systemid, it.version)))
+}
+
 /// Makes sure, before its files are backed up, that an archive is of a cluster.
 ///
 /// # Errors

@@ -1,6 +1,10 @@
 //! The command `hayloft pg check`.
 
+mod archived;
 mod backups;
+mod data;
+mod directories;
+mod encodings;
 mod gaps;
 mod report;
 mod storage;
@@ -67,21 +71,25 @@ type Answer = (Vec<CheckLine>, Expected);
 fn check(call: &Call<'_>, servers: &[&Server]) -> Result<Vec<Report>> {
     let opened = |it: &&Server| {
         let directories = Directories::of(call.host, it).ok();
-        (storage::of(call.host, it), backups::of(call.host, it), directories)
+        let codecs = encodings::of(call.host, it);
+        (storage::of(call.host, it), backups::of(call.host, it), codecs, directories)
     };
     let opened = servers.iter().map(opened).collect();
     let done = several::for_each(
         call.host,
         servers,
         opened,
-        |server, (storages, places, directories)| {
+        |server, (storages, places, codecs, directories)| {
             let deadline = Deadline::after(server.check_timeout());
             // Asked at the same time as the server.
             let asked = storage::ask(server, storages);
             let catalogue = backups::ask(server, places);
+            let codecs = encodings::ask(codecs);
             let facts = probe::facts(server, deadline, false);
             let mut lines = judge(&facts, &probe::wanted(server));
-            lines.extend(asked.lines(deadline));
+            lines.extend(data::line(server, &facts));
+            lines.extend(codecs.lines(deadline));
+            lines.extend(asked.lines(deadline, storage::cluster(&facts).as_ref()));
             lines.extend(catalogue.lines(deadline));
             (lines, Expected::of(server, &facts, directories.as_ref()))
         },
@@ -89,8 +97,9 @@ fn check(call: &Call<'_>, servers: &[&Server]) -> Result<Vec<Report>> {
     let report = |(server, done): (&&Server, Option<Answer>)| {
         let (mut lines, expected) =
             done.unwrap_or_else(|| (vec![late(server)], Expected::default()));
+        lines.extend(directories::line(call.host, server));
         lines.extend(waiting::lines(call.host, server));
-        let gaps = gaps::line(call.host, server, &lines, &expected);
+        let gaps = gaps::lines(call.host, server, &lines, &expected);
         lines.extend(gaps);
         Report { name: server.name.clone(), lines }
     };

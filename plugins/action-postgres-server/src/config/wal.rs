@@ -70,6 +70,14 @@ pub struct Destination {
     pub read_only: bool,
 }
 
+impl Destination {
+    /// A storage that no WAL is written to.
+    pub(crate) fn only_read(storage: String) -> Self {
+        let (compress, encrypt) = (NONE.to_owned(), NONE.to_owned());
+        Self { storage, compress, encrypt, suffix: true, read_only: true }
+    }
+}
+
 impl Server {
     /// Returns every storage that may hold WAL, in the order in which they
     /// are asked for it. What is not in `<wal>` but a `<storage>` of the
@@ -105,12 +113,6 @@ impl Server {
         // What is written is nearest at hand.
         found.sort_by_key(|it| it.read_only);
         found
-    }
-
-    /// Returns a storage that no WAL is written to.
-    pub(crate) fn reading(&self, storage: String) -> Destination {
-        let (compress, encrypt) = (NONE.to_owned(), NONE.to_owned());
-        Destination { storage, compress, encrypt, suffix: true, read_only: true }
     }
 
     /// Returns how many segments are worked on at the same time.

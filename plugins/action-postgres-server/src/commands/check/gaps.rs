@@ -7,54 +7,62 @@ use hayloft_postgres::{
     check::{CheckLine, Outcome},
     wal::{Gaps, Inventory},
 };
+use jiff::Timestamp;
 
-use super::super::expected::Expected;
+use super::{super::expected::Expected, archived::Seen};
 use crate::{archive::Archive, config::Server};
 
 /// What the line is called.
 const NAME: &str = "wal_gaps";
 
-/// The line; none for a server whose WAL is not kept by us, or whose storages
+/// The lines; none for a server whose WAL is not kept by us, or whose storages
 /// do not answer, which other lines tell.
-pub(super) fn line(
+pub(super) fn lines(
     host: &Host,
     server: &Server,
     lines: &[CheckLine],
     expected: &Expected,
-) -> Option<CheckLine> {
+) -> Vec<CheckLine> {
     let wanted = server.archiver || server.streaming_archiver;
     let silent = lines.iter().any(|it| it.name == "storage" && it.outcome != Outcome::Ok);
     if !wanted || silent || server.wal_destinations().is_empty() {
-        return None;
+        return Vec::new();
     }
     match look(host, server, expected) {
-        Ok((gaps, inventory)) => Some(judge(&gaps, &inventory)),
+        Ok((gaps, inventory, seen)) => {
+            let mut lines = vec![judge(&gaps, &inventory)];
+            lines.extend(seen.lines(server, Timestamp::now()));
+            lines
+        }
         Err(error) if error.kind() == ErrorKind::NOT_FOUND => {
-            Some(CheckLine::ok(NAME, "there is no segment yet"))
+            Seen::default().lines(server, Timestamp::now())
         }
         Err(error) => {
             let why = "nobody knows whether a recovery would find all WAL";
             let remedy = "`hayloft pg wal gaps` tells more";
-            Some(CheckLine::warning(NAME, error.to_string(), why, remedy))
+            vec![CheckLine::warning(NAME, error.to_string(), why, remedy)]
         }
     }
 }
 
-fn look(host: &Host, server: &Server, expected: &Expected) -> Result<(Gaps, Inventory)> {
-    let archive = Archive::open(host, server)?;
-    let mut inventory = Inventory::new(archive.segment_size()?);
+fn look(host: &Host, server: &Server, expected: &Expected) -> Result<(Gaps, Inventory, Seen)> {
+    let archive = Archive::to_look(host, server)?;
+    let size = archive.segment_size()?;
+    let starts = archive.starts()?;
+    let mut inventory = Inventory::new(size);
+    let mut seen = Seen::since(starts.iter().map(|it| it.position).max(), size);
     let (began, limit) = (Instant::now(), server.check_timeout());
     archive.for_each(None, None, &mut |stored| {
         if began.elapsed() > limit {
             return Err(Error::new(ErrorKind::TIMED_OUT, "not all names could be read in time"));
         }
         inventory.add(stored.name);
+        seen.add(&stored);
         Ok(())
     })?;
     archive.add_histories(&mut inventory)?;
     expected.note(&mut inventory);
-    let gaps = inventory.gaps(&archive.starts()?);
-    Ok((gaps, inventory))
+    Ok((inventory.gaps(&starts), inventory, seen))
 }
 
 fn judge(gaps: &Gaps, inventory: &Inventory) -> CheckLine {
