@@ -234,21 +234,21 @@ fn look(held: &mut Held, lane: &Lane, server: &str, members: &[Member]) -> Resul
 /// Reads a journal, as far as it is whole.
 fn read(path: &Path) -> Result<(Lane, Held)> {
     let mut file = BufReader::new(fs::File::open(path)?);
-    let mut line = Vec::new();
-    let mut next = |line: &mut Vec<u8>| {
-        line.clear();
-        file.read_until(b'\n', line).map(|length| length as u64)
+    let mut text = Vec::new();
+    let mut next = |text: &mut Vec<u8>| {
+        text.clear();
+        file.read_until(b'\n', text).map(|length| length as u64)
     };
-    let first = next(&mut line)?;
-    let lane: Lane = serde_json::from_slice(&line)?;
+    let first = next(&mut text)?;
+    let lane: Lane = serde_json::from_slice(&text)?;
     let mut held = Held { length: first, ..Held::default() };
     loop {
-        let length = next(&mut line)?;
+        let length = next(&mut text)?;
         // What was being written when it was killed is not whole.
-        if line.pop() != Some(b'\n') {
+        if text.pop() != Some(b'\n') {
             return Ok((lane, held));
         }
-        let Ok(it) = serde_json::from_slice::<Written>(&line) else { return Ok((lane, held)) };
+        let Ok(it) = serde_json::from_slice::<Written>(&text) else { return Ok((lane, held)) };
         held.add(it);
         held.length += length;
     }
