@@ -5,7 +5,10 @@ use std::fmt;
 use hayloft_plugin_api::{Codec, Error, ErrorKind, Op, Result, Step};
 use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
 
-use crate::{failure, no_memory};
+use crate::{
+    failure,
+    pool::{Lent, Pool},
+};
 
 /// Every window that an encoder may have used, 2 GiB at most. Memory is taken
 /// only for the one that a frame asks for.
@@ -14,7 +17,7 @@ const LARGEST_WINDOW_LOG: u32 = 31;
 /// Decodes all frames up to the end of the input, straight into the output
 /// buffer. Skippable frames are skipped.
 pub(crate) struct ZstdDecoder {
-    context: DCtx<'static>,
+    context: Lent<DCtx<'static>>,
     place: Place,
 }
 
@@ -32,9 +35,10 @@ impl fmt::Debug for ZstdDecoder {
 }
 
 impl ZstdDecoder {
-    pub(crate) fn new() -> Result<Self> {
-        let mut context = DCtx::try_create().ok_or_else(no_memory)?;
+    pub(crate) fn new(pool: &Pool<DCtx<'static>>) -> Result<Self> {
+        let mut context = pool.take()?;
         context
+            .get()?
             .set_parameter(DParameter::WindowLogMax(LARGEST_WINDOW_LOG))
             .map_err(|code| failure(ErrorKind::OTHER, code))?;
         Ok(Self { context, place: Place::Start })
@@ -64,6 +68,7 @@ impl Codec for ZstdDecoder {
             let before = (from.pos(), to.pos());
             let wanted = self
                 .context
+                .get()?
                 .decompress_stream(&mut to, &mut from)
                 .map_err(|code| failure(ErrorKind::CORRUPT, code))?;
             self.place = if wanted == 0 { Place::AfterFrame } else { Place::InFrame };

@@ -7,7 +7,10 @@ use zstd::zstd_safe::{
     CCtx, CParameter, InBuffer, OutBuffer, zstd_sys::ZSTD_EndDirective as Directive,
 };
 
-use crate::{Config, failure, no_memory};
+use crate::{
+    Config, failure,
+    pool::{Lent, Pool},
+};
 
 /// More threads than this only wait for whoever reads and writes.
 const MOST_THREADS: u32 = 8;
@@ -27,7 +30,7 @@ const JOBS_A_THREAD: u64 = 4;
 
 /// Encodes straight from the input buffer into the output buffer.
 pub(crate) struct ZstdEncoder {
-    context: CCtx<'static>,
+    context: Lent<CCtx<'static>>,
     ended: bool,
 }
 
@@ -39,10 +42,17 @@ impl fmt::Debug for ZstdEncoder {
 
 impl ZstdEncoder {
     /// Begins a stream. What the options wish goes before what is configured.
-    pub(crate) fn new(config: &Config, options: StreamOptions) -> Result<Self> {
-        let mut context = CCtx::try_create().ok_or_else(no_memory)?;
+    pub(crate) fn new(
+        config: &Config,
+        options: StreamOptions,
+        pool: &Pool<CCtx<'static>>,
+    ) -> Result<Self> {
+        let mut context = pool.take()?;
         for parameter in parameters(config, options) {
-            context.set_parameter(parameter).map_err(|code| failure(ErrorKind::OTHER, code))?;
+            context
+                .get()?
+                .set_parameter(parameter)
+                .map_err(|code| failure(ErrorKind::OTHER, code))?;
         }
         Ok(Self { context, ended: false })
     }
@@ -91,6 +101,7 @@ impl Codec for ZstdEncoder {
         let (mut from, mut to) = (InBuffer::around(input), OutBuffer::around(output));
         let left = self
             .context
+            .get()?
             .compress_stream2(&mut to, &mut from, directive)
             .map_err(|code| failure(ErrorKind::OTHER, code))?;
         let done = op != Op::RUN && left == 0;

@@ -6,19 +6,29 @@
 mod config;
 mod decoder;
 mod encoder;
+mod pool;
+
+use std::fmt;
 
 use hayloft_plugin_api::{
     Codec, Compressor, Error, ErrorKind, Result, StreamOptions, export_plugin,
 };
-use zstd::zstd_safe::{self, ErrorCode};
+use zstd::zstd_safe::{self, CCtx, DCtx, ErrorCode};
 
 pub use crate::config::Config;
-use crate::{decoder::ZstdDecoder, encoder::ZstdEncoder};
+use crate::{decoder::ZstdDecoder, encoder::ZstdEncoder, pool::Pool};
 
 /// The compressor `zstd`.
-#[derive(Debug)]
 pub struct Zstd {
     config: Config,
+    encoders: Pool<CCtx<'static>>,
+    decoders: Pool<DCtx<'static>>,
+}
+
+impl fmt::Debug for Zstd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Zstd").field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 impl Compressor for Zstd {
@@ -26,15 +36,15 @@ impl Compressor for Zstd {
 
     fn new(config: Config) -> Result<Self> {
         config.check()?;
-        Ok(Self { config })
+        Ok(Self { config, encoders: Pool::default(), decoders: Pool::default() })
     }
 
     fn encoder(&self, options: StreamOptions) -> Result<Box<dyn Codec>> {
-        Ok(Box::new(ZstdEncoder::new(&self.config, options)?))
+        Ok(Box::new(ZstdEncoder::new(&self.config, options, &self.encoders)?))
     }
 
     fn decoder(&self) -> Result<Box<dyn Codec>> {
-        Ok(Box::new(ZstdDecoder::new()?))
+        Ok(Box::new(ZstdDecoder::new(&self.decoders)?))
     }
 }
 
