@@ -29,6 +29,8 @@ const ROUNDS: usize = 3;
 pub struct Measured {
     /// From its start to its end.
     pub wall: Duration,
+    /// Seconds of the processor, of it and of everything that it waited for.
+    pub cpu: f64,
     /// The most memory that one of its processes had, in bytes.
     pub memory: u64,
 }
@@ -60,7 +62,8 @@ pub fn compete(title: &str, contenders: &[Contender<'_>]) -> Vec<Measured> {
             let measured = measure((contender.command)());
             let memory = best.map_or(measured.memory, |b| b.memory.max(measured.memory));
             let wall = best.map_or(measured.wall, |b| b.wall.min(measured.wall));
-            *best = Some(Measured { wall, memory });
+            let cpu = best.map_or(measured.cpu, |b| b.cpu.min(measured.cpu));
+            *best = Some(Measured { wall, cpu, memory });
         }
     }
     let best: Vec<Measured> = best.into_iter().flatten().collect();
@@ -70,13 +73,15 @@ pub fn compete(title: &str, contenders: &[Contender<'_>]) -> Vec<Measured> {
 
 fn table(title: &str, contenders: &[Contender<'_>], best: &[Measured]) {
     println!("\n{title}");
-    let ours = best[0].wall.as_secs_f64();
+    let (ours, our_cpu) = (best[0].wall.as_secs_f64(), best[0].cpu);
     for (contender, measured) in contenders.iter().zip(best) {
-        let wall = measured.wall.as_secs_f64();
+        let (wall, cpu) = (measured.wall.as_secs_f64(), measured.cpu);
         println!(
-            "  {:<44} {wall:>8.3} s   ours is {:>6.3} of it   {:>6.1} MiB",
+            "  {:<44} {wall:>8.3} s   ours is {:>6.3} of it   CPU {cpu:>6.2} s, {:>5.2} of it   \
+             {:>6.1} MiB",
             contender.name,
             ours / wall,
+            our_cpu / cpu,
             mib(measured.memory)
         );
     }
@@ -90,13 +95,20 @@ fn mib(bytes: u64) -> f64 {
 /// Runs a program to its end, which must be a good one.
 pub fn measure(mut command: Command) -> Measured {
     command.stdin(Stdio::null()).stdout(Stdio::null());
-    let started = Instant::now();
+    let (started, cpu) = (Instant::now(), cpu_of_children());
     let mut child = command.spawn().expect("the program can be started");
     let watch = Watch::start(child.id());
     let status = child.wait().unwrap();
     let wall = started.elapsed();
     assert!(status.success(), "{command:?}: {status}");
-    Measured { wall, memory: watch.stop() }
+    Measured { wall, cpu: cpu_of_children() - cpu, memory: watch.stop() }
+}
+
+/// Seconds of the processor, in user and system, of all that was waited for.
+fn cpu_of_children() -> f64 {
+    let text = fs::read_to_string("/proc/self/stat").unwrap();
+    let fields = text.rsplit(')').next().unwrap().split_whitespace();
+    fields.skip(13).take(2).map(|it| it.parse::<f64>().unwrap()).sum::<f64>() / 100.0
 }
 
 /// Looks at the memory of a process and all below it while they live.
