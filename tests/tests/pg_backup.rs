@@ -24,12 +24,22 @@ mod every_change;
 mod faults;
 #[path = "pg_backup/hooks.rs"]
 mod hooks;
+#[path = "pg_backup/import.rs"]
+mod import;
 #[path = "pg_backup/incremental.rs"]
 mod incremental;
+#[path = "pg_backup/load.rs"]
+mod load;
+#[path = "pg_backup/object_store.rs"]
+mod object_store;
+#[path = "pg_backup/pace.rs"]
+mod pace;
 #[path = "pg_backup/refusals.rs"]
 mod refusals;
 #[path = "pg_backup/resumed.rs"]
 mod resumed;
+#[path = "pg_backup/standby.rs"]
+mod standby;
 #[path = "pg_backup/stream.rs"]
 mod stream;
 #[path = "pg_backup/targets.rs"]
@@ -38,3 +48,5 @@ mod targets;
 mod timelines;
 #[path = "pg_backup/verify.rs"]
 mod verify;
+#[path = "pg_backup/versions.rs"]
+mod versions;

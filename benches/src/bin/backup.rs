@@ -27,7 +27,7 @@ fn main() {
     let wanted = |name: &str| asked.is_empty() || asked.iter().any(|it| it == name);
     println!("load: {}", fs::read_to_string("/proc/loadavg").unwrap().trim());
     let ground = Ground::new();
-    let parts: [(&str, fn(&Ground)); 6] = [
+    let parts: [Part; 6] = [
         ("full", full),
         ("none", none),
         ("restore", restore),
@@ -41,6 +41,9 @@ fn main() {
     }
     fs::remove_dir_all(ground.dir()).unwrap();
 }
+
+/// What is measured, by its name.
+type Part = (&'static str, fn(&Ground));
 
 /// Compressed.
 fn full(ground: &Ground) {

@@ -8,9 +8,11 @@
 //! | `stream`, `tar` | the same from the server |
 //! | `pipeline`, `worker`, `pages` | frames: read, checked, hashed and compressed by several threads |
 //! | `lane`, `part`, `encoding` | frames into objects of storages |
+//! | `buffers` | memory for frames |
 //! | `parent` | what an older backup has already |
 //! | `describe`, `record` | what is said of it, and `backup.info` in every storage |
 //! | `wait`, `complete` | until the WAL that makes it consistent is archived; now, or by the next one |
+//! | `foreign` | backups that Barman has made |
 //! | `leftovers`, `resume` | what a killed backup has left, and how the next one goes on with it |
 //! | `due` | which backup a run of the action takes |
 //!
@@ -26,12 +28,14 @@
 //!   `FAILED`.
 //! * A storage that fails does not keep others from getting the backup.
 
+mod buffers;
 mod complete;
 mod course;
 mod describe;
 pub(crate) mod due;
 mod encoding;
 mod events;
+mod foreign;
 mod found;
 mod lane;
 mod lanes;
@@ -62,6 +66,7 @@ pub(crate) use self::{
     complete::{complete, complete_in},
     course::take,
     encoding::Compressor,
+    foreign::Foreign,
     found::{Found, all, open_manifest},
     lane::Tally,
     parent::check_parts,

@@ -4,6 +4,12 @@
 //! is left. A frame is compressed by itself, and lies somewhere in a part: an
 //! object of many frames. It may lie in a part of an older backup; that is all
 //! that an incremental backup is. A frame of nothing but zeros lies nowhere.
+//! One of which a few pages have changed is put together of that of the older
+//! backup and of some blocks of 16 KiB (see [`Patch`]): never of more than two
+//! places, however long a chain is. Blocks are known by the first bytes of
+//! their hashes, which the line of a file has as well.
+//!
+//! Format 1, which has no blocks, is read as well.
 //!
 //! The manifest is text, one JSON document a line, in this order:
 //!
@@ -19,6 +25,7 @@
 //! and so that the backup is whole. Neither side holds more than a line of it
 //! in memory.
 
+mod blocks;
 mod entry;
 mod frame;
 mod name;
@@ -28,15 +35,16 @@ mod spool;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::{
+    blocks::{BLOCK, BLOCKS, Blocks, Heads, hash},
     entry::{Directory, Entry, File, Kind, Tablespace},
-    frame::{Frame, Place},
+    frame::{Frame, Patch, Place},
     name::{Name, sorts_before},
     reader::Reader,
     spool::Spool,
 };
 
 /// The version of the format that is written.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 /// Bytes of a file in a frame.
 pub(crate) const FRAME: u64 = 1 << 20;
 

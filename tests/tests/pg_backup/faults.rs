@@ -10,7 +10,7 @@ use hayloft_tests::chaos;
 use super::ground::{Ended, Ground, ONE, TWO, wait_for};
 
 /// Begins a backup that takes long, and waits until it copies.
-fn begin(ground: &Ground) -> Child {
+pub(crate) fn begin(ground: &Ground) -> Child {
     let mut command = ground.command(&["backup", "main", "--fast", "--max-rate", "1MB"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_for("the beginning of the backup", || {

@@ -21,13 +21,15 @@ use hayloft_tests::{
 /// How long anything may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(4);
 /// The plugins that are of use.
-const PLUGINS: [&str; 6] = [
+const PLUGINS: [&str; 8] = [
     "action_postgres_server",
     "compressor_gzip",
     "compressor_zstd",
     "encryptor_age",
+    "encryptor_gpg",
     "hook_script",
     "storage_local",
+    "storage_object_store",
 ];
 /// What every configuration has.
 const OPTIONS: &str = "

@@ -39,6 +39,62 @@ fn a_chain_of_incremental_backups_is_restored_like_a_full_one() {
     restored.is_sound();
 }
 
+/// Changes a row on each hundredth page, and nothing else.
+fn scatter(ground: &Ground, offset: u32) {
+    ground.sql(&format!(
+        "UPDATE wide SET a = -a WHERE ctid IN (SELECT format('(%s,1)', b)::tid FROM \
+         generate_series({offset}, pg_relation_size('wide') / 8192 - 1, 100) AS b)"
+    ));
+    ground.sql("CHECKPOINT");
+}
+
+fn stored(ground: &Ground, more: &[&str]) -> (String, u64) {
+    let words = [&["backup", "main", "--fast", "--json"], more].concat();
+    let report = ground.pg(&words).exits(0).json();
+    (report["id"].as_str().unwrap().to_owned(), report["stored"].as_u64().unwrap())
+}
+
+#[test]
+fn of_pages_that_changed_here_and_there_little_more_than_they_is_stored() {
+    let ground = Ground::with(ONE, |it| it.setting("autovacuum", "off"));
+    // Some 40 MB that hardly compress, in whose pages there is room.
+    ground.sql(
+        "CREATE TABLE wide WITH (fillfactor = 80) AS SELECT i AS a, md5(i::text) || \
+         md5((-i)::text) || md5((i * 3)::text) AS b FROM generate_series(1, 250000) AS i",
+    );
+    ground.sql("VACUUM (FREEZE) wide");
+    let sum = "SELECT count(*), sum(hashtextextended(t::text, 0)) FROM wide AS t";
+    let (full, whole) = stored(&ground, &[]);
+    let mut sums = vec![(full.clone(), ground.sql(sum))];
+    for round in 0..3 {
+        scatter(&ground, round);
+        let (id, little) = stored(&ground, &["--incremental"]);
+        // One, two and three of a hundred pages, in blocks of two.
+        assert!(little < whole * u64::from(5 * (round + 1)) / 100, "{little} of {whole}");
+        sums.push((id, ground.sql(sum)));
+    }
+    // With more and more changes it is stored whole again.
+    ground.sql("UPDATE wide SET a = a + 1");
+    ground.sql("CHECKPOINT");
+    let (last, much) = stored(&ground, &["--incremental"]);
+    assert!(much > whole / 2, "{much} of {whole}");
+    sums.push((last, ground.sql(sum)));
+    ground.archive_all();
+    ground.pg(&["verify", "main"]).exits(0);
+    for (number, (id, sum_then)) in sums.iter().enumerate() {
+        let words = ["--backup", id, "--target-immediate", "--target-action", "promote"];
+        let restored = Restored::restore(&ground, &format!("copy{number}"), &words).promoted();
+        assert_eq!(restored.sql(sum), *sum_then, "{id}");
+        restored.is_sound();
+    }
+    // What goes on from one that is put together.
+    let data = ground.path("copy2");
+    let words = ["restore", "main", data.to_str().unwrap(), "--delta", "--json", "--backup"];
+    ground.pg(&[words.as_slice(), &[&sums[1].0]].concat()).exits(0);
+    let restored = Restored::at(&ground, "copy2").promoted();
+    assert_eq!(restored.sql(sum), sums[4].1);
+}
+
 #[test]
 fn only_what_differs_is_written_onto_what_is_there() {
     let ground = Ground::new(ONE);

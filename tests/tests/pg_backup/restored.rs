@@ -78,9 +78,15 @@ impl<'a> Restored<'a> {
         &self.data
     }
 
-    fn psql(&self, sql: &str) -> Command {
-        let mut command = self.original.command("psql");
+    /// Prepares a program that finds it.
+    pub(crate) fn program(&self, name: &str) -> Command {
+        let mut command = self.original.command(name);
         command.env("PGHOST", self.socket()).env("PGPORT", PORT).env("PGDATABASE", "postgres");
+        command
+    }
+
+    fn psql(&self, sql: &str) -> Command {
+        let mut command = self.program("psql");
         command.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql]);
         command
     }

@@ -154,9 +154,9 @@ impl Ground {
     pub(crate) fn stored(&self) -> u64 {
         fn walk(at: &Path) -> u64 {
             let entries = fs::read_dir(at).unwrap().map(|it| it.unwrap());
-            let size = |it: fs::DirEntry| match it.file_type().unwrap().is_dir() {
-                true => walk(&it.path()),
-                false => it.metadata().unwrap().len(),
+            let size = |it: fs::DirEntry| {
+                let meta = it.metadata().unwrap();
+                if meta.is_dir() { walk(&it.path()) } else { meta.len() }
             };
             entries.map(size).sum()
         }

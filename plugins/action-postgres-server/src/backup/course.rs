@@ -30,7 +30,7 @@ use crate::{
     catalogue::{self, BackupId, BackupInfo, Guard, Place, Status, Work},
     config::{Method, Server},
     directories,
-    manifest::{FORMAT, FRAME, File, Header, Kind},
+    manifest::{Blocks, FORMAT, FRAME, File, Header, Kind},
 };
 
 /// Takes a backup, with everything that belongs to it.
@@ -414,6 +414,7 @@ fn labels(feed: &mut Feed<'_>, ended: &Ended) -> Result<()> {
         modified: now,
         size: 0,
         frames: Vec::new(),
+        blocks: Blocks::default(),
         damaged: Vec::new(),
     };
     feed.bytes(file("backup_label"), &ended.stopped.label)?;

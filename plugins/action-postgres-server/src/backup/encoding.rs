@@ -1,11 +1,12 @@
 //! How frames and parts are encoded.
 
-use std::io::{self, Cursor, Read, Write};
+use std::io::{self, Write};
 
 use hayloft_plugin_api::{
-    DecodeReader, EncodeWriter, Error, ErrorKind, Host, Op, Result, StreamOptions, Transform,
+    EncodeWriter, Error, ErrorKind, Host, Op, Result, StreamOptions, Transform,
 };
 
+use super::buffers::Buffer;
 use crate::config::NONE;
 
 /// Compresses frames, each by itself.
@@ -47,33 +48,45 @@ impl Compressor {
         self.transform.as_ref().map_or("", Transform::suffix)
     }
 
-    /// Compresses a frame. What does not become smaller stays as it is, which
-    /// its length tells.
+    /// Compresses a frame into `packed`; tells whether that made it smaller.
+    /// What did not become smaller is stored as it is, which its length tells.
     ///
     /// # Errors
     ///
     /// Those of the compressor.
-    pub(crate) fn pack(&self, content: &[u8]) -> Result<Vec<u8>> {
-        let Some(transform) = &self.transform else { return Ok(content.to_vec()) };
+    pub(crate) fn pack(&self, content: &[u8], packed: &mut Buffer) -> Result<bool> {
+        let Some(transform) = &self.transform else { return Ok(false) };
         let options = StreamOptions {
             size_hint: u64::try_from(content.len()).ok(),
             threads: Some(1),
             level: None,
         };
-        let packed = encode(transform, options, content)?;
-        Ok(if packed.len() < content.len() { packed } else { content.to_vec() })
+        let length = encode(transform, options, content, packed.room())?;
+        packed.set_length(length);
+        Ok(length < content.len())
     }
 
-    /// Undoes it. `length` is that of the content.
+    /// Tells whether frames are stored as they are.
+    pub(crate) fn is_none(&self) -> bool {
+        self.transform.is_none()
+    }
+
+    /// Undoes it. `length` is that of the content; `scratch` is for whoever
+    /// calls often.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::CORRUPT`] if it is damaged.
-    pub(crate) fn unpack(&self, stored: Vec<u8>, length: usize) -> Result<Vec<u8>> {
+    pub(crate) fn unpack<'a>(
+        &self,
+        stored: &'a [u8],
+        length: usize,
+        scratch: &'a mut Vec<u8>,
+    ) -> Result<&'a [u8]> {
         let Some(transform) = self.transform.as_ref().filter(|_| stored.len() != length) else {
             return Ok(stored);
         };
-        decode(transform, &stored, length)
+        decode(transform, stored, length, scratch)
     }
 }
 
@@ -113,10 +126,15 @@ impl<W: Write> Write for Through<W> {
     }
 }
 
-/// Runs a whole piece through an encoder, with no more copies than needed.
-fn encode(transform: &Transform, options: StreamOptions, content: &[u8]) -> Result<Vec<u8>> {
+/// Runs a whole piece through an encoder, in one call if it can do that;
+/// returns how many bytes came out.
+fn encode(
+    transform: &Transform,
+    options: StreamOptions,
+    content: &[u8],
+    packed: &mut Vec<u8>,
+) -> Result<usize> {
     let mut codec = transform.encoder(options)?;
-    let mut packed = vec![0; content.len() / 2 + 4096];
     let (mut taken, mut given) = (0, 0);
     loop {
         if given == packed.len() {
@@ -126,8 +144,7 @@ fn encode(transform: &Transform, options: StreamOptions, content: &[u8]) -> Resu
         taken += step.consumed;
         given += step.produced;
         if step.done {
-            packed.truncate(given);
-            return Ok(packed);
+            return Ok(given);
         }
         if step.consumed == 0 && step.produced == 0 {
             return Err(Error::new(ErrorKind::CORRUPT, "the compressor makes no progress"));
@@ -135,16 +152,33 @@ fn encode(transform: &Transform, options: StreamOptions, content: &[u8]) -> Resu
     }
 }
 
-fn decode(transform: &Transform, stored: &[u8], length: usize) -> Result<Vec<u8>> {
-    let decoder = transform.decoder()?;
-    let mut content = Vec::with_capacity(length);
-    let most = u64::try_from(length).unwrap_or(u64::MAX).saturating_add(1);
-    DecodeReader::new(decoder, Cursor::new(stored)).take(most).read_to_end(&mut content)?;
-    if content.len() != length {
-        let message = format!("a frame has {} bytes instead of {length}", content.len());
-        return Err(Error::new(ErrorKind::CORRUPT, message));
+/// Runs a whole piece through a decoder, in one call if it can do that.
+fn decode<'a>(
+    transform: &Transform,
+    stored: &[u8],
+    length: usize,
+    content: &'a mut Vec<u8>,
+) -> Result<&'a [u8]> {
+    let mut codec = transform.decoder()?;
+    // One more byte shows what is too long.
+    if content.len() <= length {
+        content.resize(length + 1, 0);
     }
-    Ok(content)
+    let room = &mut content[..=length];
+    let (mut taken, mut given) = (0, 0);
+    loop {
+        let step = codec.step(&stored[taken..], &mut room[given..], Op::FINISH)?;
+        taken += step.consumed;
+        given += step.produced;
+        if step.done && given == length {
+            return Ok(&content[..length]);
+        }
+        let stuck = step.consumed == 0 && step.produced == 0;
+        if step.done || stuck || given > length {
+            let message = format!("a frame has {given} bytes or more instead of {length}");
+            return Err(Error::new(ErrorKind::CORRUPT, message));
+        }
+    }
 }
 
 /// Encrypts whole objects.

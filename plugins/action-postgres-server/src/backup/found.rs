@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io::Read};
 
 use hayloft_plugin_api::{ByteRange, DecodeReader, Error, ErrorKind, Host, Result, StorageHandle};
 
-use super::place;
+use super::{foreign::is_piece, place};
 use crate::{
     catalogue::{BackupId, BackupInfo, Status},
     manifest::Reader,
@@ -28,12 +28,20 @@ pub(crate) struct Found {
     pub(crate) whole: bool,
     /// Whether there are parts.
     pub(crate) parts: bool,
+    /// Whether there are files as Barman keeps them.
+    pub(crate) foreign: bool,
 }
 
 impl Found {
     /// Tells whether it can be restored, given the WAL.
     pub(crate) fn is_restorable(&self) -> bool {
         self.whole && self.info.as_ref().is_some_and(|it| it.status.is_copied())
+    }
+
+    /// Tells whether Barman has made it, and it can be restored, given the WAL.
+    pub(crate) fn is_foreign(&self) -> bool {
+        let barmans = |it: &BackupInfo| it.status.is_copied() && !super::is_ours(it);
+        self.foreign && !self.whole && self.info.as_ref().is_some_and(barmans)
     }
 }
 
@@ -49,12 +57,26 @@ pub(crate) fn all(storage: &StorageHandle, server: &str) -> Result<Vec<Found>> {
     storage.for_each(&prefix, |object| {
         let Some((id, rest)) = object.key[prefix.len()..].split_once('/') else { return Ok(()) };
         let Ok(id) = id.parse::<BackupId>() else { return Ok(()) };
-        let it = found.entry(id).or_insert(Found { id, info: None, whole: false, parts: false });
+        let it = found.entry(id).or_insert(Found {
+            id,
+            info: None,
+            whole: false,
+            parts: false,
+            foreign: false,
+        });
         it.whole |= place::is_manifest(rest);
         it.parts |= rest.strip_prefix("data/").is_some_and(place::is_part);
+        it.foreign |= is_piece(rest);
         if rest == "backup.info" {
             infos.push((id, object.key));
         }
+        Ok(())
+    })?;
+    // What Barman itself says of its backups is newer there.
+    let meta = format!("{server}/meta/");
+    storage.for_each(&meta, |object| {
+        let id = object.key[meta.len()..].strip_suffix("-backup.info");
+        infos.extend(id.and_then(|it| Some((it.parse().ok()?, object.key.clone()))));
         Ok(())
     })?;
     for (id, key) in infos {

@@ -13,21 +13,24 @@ use hayloft_plugin_api::{Error, ErrorKind, Result};
 
 use super::{
     DamagedFile,
+    buffers::Buffer,
     encoding::{Compressor, Encryptor, Stream},
     part::{Committed, Fan, Member},
     place, record,
     resume::{Held, Journal},
-    worker::{Done, Packed},
+    worker::{Done, Packed, Piece},
 };
-use crate::manifest::{Entry, File, Frame, Header, Part, Place, Spool};
+use crate::manifest::{
+    BLOCKS, Blocks, Entry, FRAME, File, Frame, Header, Part, Patch, Place, Spool,
+};
 
 /// Storages that get the same objects, and what these hold so far.
 #[derive(Debug)]
 pub(crate) struct Lane {
     /// Where the objects go.
     pub(crate) members: Vec<Member>,
-    /// Which of the compressed forms of a frame it takes.
-    pub(crate) form: usize,
+    /// Which of the lanes it is.
+    number: usize,
     compressor: Arc<Compressor>,
     encryptor: Encryptor,
     server: String,
@@ -49,7 +52,7 @@ pub(crate) struct Lane {
     last_number: usize,
     journal: Option<Journal>,
     spool: Spool,
-    file: Option<(File, Option<File>)>,
+    file: Option<(File, Option<Arc<File>>)>,
     open: Option<Open>,
     committing: Option<Committing>,
     tally: Tally,
@@ -106,9 +109,9 @@ impl Drop for Committing {
 pub(crate) struct Beginning {
     /// Where the objects go.
     pub(crate) members: Vec<Member>,
-    /// Which of the compressed forms of a frame it takes.
-    pub(crate) form: usize,
-    /// What makes that form.
+    /// Which of the lanes it is.
+    pub(crate) number: usize,
+    /// What compresses its frames.
     pub(crate) compressor: Arc<Compressor>,
     /// How parts are encrypted.
     pub(crate) encryptor: Encryptor,
@@ -135,7 +138,7 @@ impl Lane {
         let known: Vec<Part> = it.parents.into_iter().chain(it.held.parts().cloned()).collect();
         Self {
             members: it.members,
-            form: it.form,
+            number: it.number,
             compressor: it.compressor,
             encryptor: it.encryptor,
             server: it.server,
@@ -168,7 +171,7 @@ impl Lane {
     }
 
     /// Begins a file; `parent` is what the parent has of it.
-    pub(crate) fn begin(&mut self, file: File, parent: Option<File>) {
+    pub(crate) fn begin(&mut self, file: File, parent: Option<Arc<File>>) {
         self.file = Some((file, parent));
     }
 
@@ -182,29 +185,77 @@ impl Lane {
         let index = file.frames.len();
         let (_, length) = file.span(index);
         let known = parent.as_ref().and_then(|it| it.frames.get(index)).copied();
-        let frame = match (&done.packed, known) {
-            (Packed::Zeros, _) => Frame::Zeros,
-            (Packed::Content { hash, .. }, Some(Frame::Stored { hash: same, place }))
-                if *hash == same =>
-            {
-                self.tally.inherited += length;
-                Frame::Stored { hash: same, place: self.inherit(place, 0)? }
+        let (frame, blocks) = match &done.packed {
+            Packed::Zeros => (Frame::Zeros, Some(&[[0; 8]; BLOCKS])),
+            Packed::Content { hash, blocks, pieces } => {
+                let piece = pieces.get(self.number).ok_or_else(lost_order)?;
+                (self.piece((piece, *hash), known, length)?, blocks.as_deref())
             }
-            (Packed::Content { hash, forms }, _) => match self.held_place(hash) {
-                Some(place) => {
-                    self.tally.resumed += length;
-                    Frame::Stored { hash: *hash, place: self.inherit(place, self.parents)? }
-                }
-                None => {
-                    let bytes = forms.get(self.form).and_then(Option::as_ref);
-                    self.store(*hash, bytes.ok_or_else(lost_order)?)?
-                }
-            },
         };
         let Some((file, _)) = &mut self.file else { return Err(lost_order()) };
         file.frames.push(frame);
+        if let Some(blocks) = blocks.filter(|_| length == FRAME && Blocks::are_kept(file)) {
+            file.blocks.add(blocks);
+        }
         file.damaged.extend(&done.damaged);
         Ok(())
+    }
+
+    /// Stores what is to be stored of a frame, of which the parent has `known`.
+    fn piece(
+        &mut self,
+        (piece, hash): (&Piece, Hash),
+        known: Option<Frame>,
+        length: u64,
+    ) -> Result<Frame> {
+        match (piece, known.filter(|it| *it != Frame::Zeros)) {
+            (Piece::Nothing, Some(same)) if same.hash() == Some(hash) => {
+                self.tally.inherited += length;
+                self.same(same)
+            }
+            (Piece::Nothing, _) => {
+                Ok(Frame::Stored { hash, place: self.kept(hash, length, None)? })
+            }
+            (Piece::Whole(bytes), _) => {
+                let bytes: &[u8] = bytes;
+                Ok(Frame::Stored { hash, place: self.kept(hash, length, Some(bytes))? })
+            }
+            (Piece::Blocks { which, hash: own, packed }, Some(known)) => {
+                let base = known.places().next().ok_or_else(lost_order)?;
+                let base = self.inherit(base, 0)?;
+                let mut patch = Patch { base, place: base, hash: *own, blocks: *which };
+                let blocks = patch.length() as u64;
+                let packed: Option<&Buffer> = packed.as_deref();
+                patch.place = self.kept(*own, blocks, packed.map(|it| &**it))?;
+                self.tally.inherited += length.saturating_sub(blocks);
+                Ok(Frame::Patched { hash, patch })
+            }
+            (Piece::Blocks { .. }, None) => Err(lost_order()),
+        }
+    }
+
+    /// Refers to what the parent refers to.
+    fn same(&mut self, frame: Frame) -> Result<Frame> {
+        Ok(match frame {
+            Frame::Zeros => frame,
+            Frame::Stored { hash, place } => Frame::Stored { hash, place: self.inherit(place, 0)? },
+            Frame::Patched { hash, patch } => {
+                let (base, place) = (self.inherit(patch.base, 0)?, self.inherit(patch.place, 0)?);
+                Frame::Patched { hash, patch: Patch { base, place, ..patch } }
+            }
+        })
+    }
+
+    /// Returns where something is that was stored before the backup was
+    /// interrupted, or stores it.
+    fn kept(&mut self, hash: Hash, length: u64, bytes: Option<&[u8]>) -> Result<Place> {
+        match self.held_place(&hash) {
+            Some(place) => {
+                self.tally.resumed += length;
+                self.inherit(place, self.parents)
+            }
+            None => self.store(hash, bytes.ok_or_else(lost_order)?),
+        }
     }
 
     /// Ends the file.
@@ -254,7 +305,7 @@ impl Lane {
         Ok(Place { part: index, ..place })
     }
 
-    fn store(&mut self, hash: Hash, bytes: &[u8]) -> Result<Frame> {
+    fn store(&mut self, hash: Hash, bytes: &[u8]) -> Result<Place> {
         if self.open.as_ref().is_some_and(|it| it.offset >= self.part_size) {
             self.close_part()?;
         }
@@ -266,12 +317,11 @@ impl Lane {
         let stored = u32::try_from(bytes.len()).map_err(|_| lost_order())?;
         let place = Place { part: open.index, offset: open.offset, stored };
         open.offset += u64::from(stored);
-        let frame = Frame::Stored { hash, place };
         if self.journal.is_some() {
-            open.frames.push(frame);
+            open.frames.push(Frame::Stored { hash, place });
         }
         self.open = Some(open);
-        Ok(frame)
+        Ok(place)
     }
 
     fn open_part(&mut self) -> Result<Open> {

@@ -6,6 +6,7 @@ use hayloft_plugin_api::{Error, ErrorKind, Host, Result, StorageHandle};
 
 use super::{
     Base,
+    buffers::Buffers,
     encoding::{Compressor, Encryptor},
     found,
     lane::{Beginning, Lane},
@@ -87,7 +88,12 @@ pub(super) fn open(host: &Host, server: &Server, mut wanted: Wanted<'_>) -> Resu
     let mut lanes = Lanes {
         all: Vec::new(),
         cursors: Vec::new(),
-        workshop: Workshop { compressors: Vec::new(), lanes: Vec::new(), held: Vec::new() },
+        workshop: Workshop {
+            compressors: Vec::new(),
+            lanes: Vec::new(),
+            held: Vec::new(),
+            buffers: Buffers::default(),
+        },
         parent: None,
     };
     let mut names: Vec<String> = Vec::new();
@@ -116,7 +122,7 @@ pub(super) fn open(host: &Host, server: &Server, mut wanted: Wanted<'_>) -> Resu
         let spool = wanted.own.map_or_else(std::env::temp_dir, Path::to_owned);
         let beginning = Beginning {
             members,
-            form,
+            number: lanes.all.len(),
             compressor: Arc::clone(&lanes.workshop.compressors[form]),
             encryptor: Encryptor::named(host, &first.encrypt)?,
             server: server.name.clone(),

@@ -100,7 +100,7 @@ mod tests {
                 ..BackupInfo::default()
             };
             let id = "20260101T000000".parse().unwrap();
-            let found = Found { id, info: Some(info), whole, parts };
+            let found = Found { id, info: Some(info), whole, parts, foreign: false };
             assert_eq!(fate(&found), expected, "{mode} {status} {ended} {whole} {parts}");
         }
     }

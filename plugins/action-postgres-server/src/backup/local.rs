@@ -18,7 +18,7 @@ use super::{
     walk::{Found, FoundFile, Walk, mode_of},
     worker::{Content, Opened},
 };
-use crate::manifest::{Entry, File, Kind, Owner};
+use crate::manifest::{Blocks, Entry, File, Kind, Owner};
 
 /// The file that is read last.
 const CONTROL: &str = "global/pg_control";
@@ -124,10 +124,14 @@ impl Local {
             modified: meta.mtime(),
             size: meta.len(),
             frames: Vec::new(),
+            blocks: Blocks::default(),
             damaged: Vec::new(),
         };
         let first_page = found.relation.filter(|_| self.checksums).map(RelationFile::first_page);
-        feed.file(&file, first_page, |start, _| Ok(Content::File(Arc::clone(&opened), start)))
+        feed.file(&file, first_page, |start, _| {
+            opened.expect_from(start);
+            Ok(Content::File(Arc::clone(&opened), start))
+        })
     }
 
     /// Reads `pg_control`, which the server may be writing, until it is whole.
@@ -148,6 +152,7 @@ impl Local {
                     modified: meta.mtime(),
                     size: 0,
                     frames: Vec::new(),
+                    blocks: Blocks::default(),
                     damaged: Vec::new(),
                 };
                 return feed.bytes(file, &content);

@@ -10,7 +10,7 @@ use std::{
 use hayloft_plugin_api::{Error, Result};
 
 use super::{pipeline::Feed, session::Files, walk::mode_of};
-use crate::manifest::{File, Kind};
+use crate::manifest::{Blocks, File, Kind};
 
 /// More than a file of a configuration has, in bytes.
 const MOST: u64 = 64 << 20;
@@ -61,6 +61,7 @@ fn read(path: &Path, kind: Kind) -> io::Result<(File, Vec<u8>)> {
         modified: meta.mtime(),
         size: 0,
         frames: Vec::new(),
+        blocks: Blocks::default(),
         damaged: Vec::new(),
     };
     Ok((file, content))

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use hayloft_plugin_api::{Error, ErrorKind, Result, StorageHandle};
 
 use super::place;
-use crate::manifest::{Entry, File, Frame, Kind, Name, Part, Reader, sorts_before};
+use crate::manifest::{Entry, File, Frame, Kind, Name, Part, Place, Reader, sorts_before};
 
 /// The method of backups whose files have no order.
 const UNSORTED: &str = "stream";
@@ -101,11 +101,12 @@ impl Cursor {
     /// A frame in a part that is not there is stored anew.
     fn forget_lost(&self, file: &mut File) {
         for frame in &mut file.frames {
-            if let Frame::Stored { place, .. } = frame {
+            let is_there = |place: Place| {
                 let at = usize::try_from(place.part).unwrap_or(usize::MAX);
-                if !self.there.get(at).copied().unwrap_or(false) {
-                    *frame = Frame::Zeros;
-                }
+                self.there.get(at).copied().unwrap_or(false)
+            };
+            if !frame.places().all(is_there) {
+                *frame = Frame::Zeros;
             }
         }
     }
@@ -142,7 +143,10 @@ pub(super) fn present(parts: &[Part], server: &str, storage: &StorageHandle) -> 
         if known.contains_key(part.backup.as_str()) {
             continue;
         }
-        let prefix = place::parts(server, &part.backup);
+        let prefix = match part.name.strip_prefix('/') {
+            Some(_) => place::directory(server, &part.backup),
+            None => place::parts(server, &part.backup),
+        };
         let mut sizes = HashMap::new();
         storage.for_each(&prefix, |object| {
             sizes.insert(object.key[prefix.len()..].to_owned(), object.size);
@@ -150,6 +154,8 @@ pub(super) fn present(parts: &[Part], server: &str, storage: &StorageHandle) -> 
         })?;
         known.insert(&part.backup, sizes);
     }
-    let size = |part: &Part| known.get(part.backup.as_str())?.get(&part.name).copied();
+    let size = |part: &Part| {
+        known.get(part.backup.as_str())?.get(part.name.trim_start_matches('/')).copied()
+    };
     Ok(parts.iter().map(|part| size(part) == Some(part.size)).collect())
 }

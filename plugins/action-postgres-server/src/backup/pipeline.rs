@@ -11,7 +11,7 @@
 use std::{
     panic,
     sync::{
-        Mutex,
+        Arc, Mutex,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
@@ -22,18 +22,18 @@ use hayloft_plugin_api::{Error, ErrorKind, Result};
 use super::{
     lane::Lane,
     parent::Cursor,
-    worker::{Content, Done, Job, Workshop},
+    worker::{Base, Content, Done, Job, Known, Workshop},
 };
 use crate::manifest::{Entry, FRAME, File, Frame};
 
 /// How many frames are under way for each worker.
-const AHEAD: usize = 6;
+const AHEAD: usize = 4;
 
 /// What the writer does next.
 #[derive(Debug)]
 enum Order {
     Add(Entry),
-    Begin(Box<File>, Vec<Option<File>>),
+    Begin(Box<File>, Vec<Option<Arc<File>>>),
     Frame(Receiver<Result<Done>>),
     End,
 }
@@ -147,16 +147,8 @@ impl Feed<'_> {
     ) -> Result<()> {
         let parents = self.parents_of(file);
         let count = usize::try_from(file.size.div_ceil(FRAME)).map_err(|_| too_large(file))?;
-        let known = |index: usize| {
-            let frame = |it: &Option<File>| match it.as_ref()?.frames.get(index)? {
-                Frame::Stored { hash, .. } => Some(*hash),
-                Frame::Zeros => None,
-            };
-            parents.iter().map(frame).collect::<Vec<_>>()
-        };
-        let known: Vec<_> = (0..count).map(known).collect();
-        self.order(Order::Begin(Box::new(file.clone()), parents))?;
-        for (index, known) in known.into_iter().enumerate() {
+        self.order(Order::Begin(Box::new(file.clone()), parents.clone()))?;
+        for index in 0..count {
             let (start, length) = file.span(index);
             (self.step)(file, length)?;
             let length = usize::try_from(length).map_err(|_| too_large(file))?;
@@ -165,6 +157,7 @@ impl Feed<'_> {
                 first_page.and_then(|first| pages.ok().map(|it| first.wrapping_add(it)));
             let (reply, done) = sync_channel(1);
             let content = content(start, length)?;
+            let known = parents.iter().map(|it| known(it.as_deref(), file, index)).collect();
             let job = Job { content, length, known, first_page, reply };
             self.jobs.send(job).map_err(|_| ended())?;
             self.order(Order::Frame(done))?;
@@ -190,8 +183,26 @@ impl Feed<'_> {
     }
 
     /// Finds the file in the manifest of each lane's parent.
-    fn parents_of(&mut self, file: &File) -> Vec<Option<File>> {
-        self.cursors.iter_mut().map(|it| it.as_mut()?.find(file)).collect()
+    fn parents_of(&mut self, file: &File) -> Vec<Option<Arc<File>>> {
+        self.cursors.iter_mut().map(|it| it.as_mut()?.find(file).map(Arc::new)).collect()
+    }
+}
+
+/// Returns what an older backup has of a frame.
+fn known(parent: Option<&File>, file: &File, index: usize) -> Known {
+    let Some((parent, frame)) = parent.and_then(|it| Some((it, it.frames.get(index)?))) else {
+        return Known::default();
+    };
+    let patched = match frame {
+        Frame::Zeros => return Known::default(),
+        Frame::Stored { .. } => 0,
+        Frame::Patched { patch, .. } => patch.blocks,
+    };
+    let same_length = parent.span(index).1 == file.span(index).1;
+    let blocks = parent.blocks.of(index).filter(|_| same_length);
+    Known {
+        hash: frame.hash(),
+        base: blocks.map(|blocks| Base { blocks: Box::new(blocks), patched }),
     }
 }
 

@@ -10,9 +10,13 @@ pub(crate) fn parts(server: &str, id: &str) -> String {
     format!("{server}/base/{id}/data/")
 }
 
-/// Returns the key of a part.
+/// Returns the key of a part. What begins with a slash is an object of a backup
+/// that Barman has made, by its place below the backup's directory.
 pub(crate) fn part(server: &str, id: &str, name: &str) -> String {
-    format!("{server}/base/{id}/data/{name}")
+    match name.strip_prefix('/') {
+        Some(name) => format!("{server}/base/{id}/{name}"),
+        None => format!("{server}/base/{id}/data/{name}"),
+    }
 }
 
 /// Returns the last part of a part's key; the first one is number 1.

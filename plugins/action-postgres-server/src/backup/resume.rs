@@ -142,7 +142,7 @@ impl Held {
         self.parts.push((it.part, true));
         self.frames.extend(it.frames.iter().filter_map(|frame| match frame {
             Frame::Stored { hash, place } => Some((*hash, Place { part, ..*place })),
-            Frame::Zeros => None,
+            Frame::Zeros | Frame::Patched { .. } => None,
         }));
     }
 

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     config::Server,
-    manifest::{Directory, Entry, File, Kind, Tablespace},
+    manifest::{Blocks, Directory, Entry, File, Kind, Tablespace},
     probe::{self, Way},
 };
 
@@ -187,6 +187,7 @@ impl<'a> Incoming<'a> {
             modified: header.modified,
             size: header.size,
             frames: Vec::new(),
+            blocks: Blocks::default(),
             damaged: Vec::new(),
         };
         if path == Path::new("backup_label") && header.size <= MOST_LABEL {

@@ -232,7 +232,7 @@ fn initial_forks(entries: &[(OsString, Option<RelationFile>)]) -> HashSet<u32> {
 
 /// Tells whether a directory holds relations: `global`, `base/1`,
 /// `pg_tblspc/16384/PG_15_202209061/1`.
-fn holds_relations(path: &Path) -> bool {
+pub(super) fn holds_relations(path: &Path) -> bool {
     let names: Vec<&str> = path.iter().filter_map(|it| it.to_str()).collect();
     let number = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit());
     match names.as_slice() {

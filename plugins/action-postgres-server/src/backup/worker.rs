@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    num::NonZero,
     os::unix::fs::FileExt,
     path::PathBuf,
     sync::{
@@ -12,8 +13,15 @@ use std::{
 
 use blake3::Hash;
 use hayloft_plugin_api::{Error, Result};
+use rustix::fs::{Advice, fadvise};
 
-use super::{encoding::Compressor, pages, resume::Held};
+use super::{
+    buffers::{Buffer, Buffers},
+    encoding::Compressor,
+    pages,
+    resume::Held,
+};
+use crate::manifest::{self, BLOCKS, FRAME, Heads, Patch};
 
 /// A frame that is to be made.
 #[derive(Debug)]
@@ -22,12 +30,30 @@ pub(crate) struct Job {
     pub(crate) content: Content,
     /// How many bytes it has.
     pub(crate) length: usize,
-    /// The hash that each lane has of it already.
-    pub(crate) known: Vec<Option<Hash>>,
+    /// What each lane has of it already.
+    pub(crate) known: Vec<Known>,
     /// The number of its first page, if it has pages with checksums.
     pub(crate) first_page: Option<u32>,
     /// Who waits for it.
     pub(crate) reply: SyncSender<Result<Done>>,
+}
+
+/// What a lane has of a frame already, from an older backup.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    /// Its hash there.
+    pub(crate) hash: Option<Hash>,
+    /// What its blocks were.
+    pub(crate) base: Option<Base>,
+}
+
+/// What the blocks of a frame were in an older backup.
+#[derive(Debug, Clone)]
+pub(crate) struct Base {
+    /// The first bytes of their hashes.
+    pub(crate) blocks: Box<Heads>,
+    /// Those that were not as in the frame that lies somewhere whole.
+    pub(crate) patched: u64,
 }
 
 /// What is in a frame.
@@ -67,8 +93,28 @@ pub(crate) enum Packed {
     Content {
         /// BLAKE3 of the content.
         hash: Hash,
-        /// It, by each compressor that is needed.
-        forms: Vec<Option<Vec<u8>>>,
+        /// Of its blocks, if it has full length.
+        blocks: Option<Box<Heads>>,
+        /// For each lane.
+        pieces: Vec<Piece>,
+    },
+}
+
+/// What a lane is to store of a frame.
+#[derive(Debug, Clone)]
+pub(crate) enum Piece {
+    /// Nothing: it has it already.
+    Nothing,
+    /// All of it.
+    Whole(Arc<Buffer>),
+    /// Some blocks; the others are as in the older backup.
+    Blocks {
+        /// Which, a bit for each.
+        which: u64,
+        /// BLAKE3 of them.
+        hash: Hash,
+        /// They, if they are not stored already.
+        packed: Option<Arc<Buffer>>,
     },
 }
 
@@ -81,6 +127,8 @@ pub(crate) struct Workshop {
     pub(crate) lanes: Vec<usize>,
     /// What each lane has stored already.
     pub(crate) held: Vec<Arc<Held>>,
+    /// Memory for frames.
+    pub(crate) buffers: Buffers,
 }
 
 impl Workshop {
@@ -97,8 +145,12 @@ impl Workshop {
 
     fn make(&self, job: &mut Job) -> Result<Done> {
         let mut content = match &mut job.content {
-            Content::Bytes(bytes) => std::mem::take(bytes),
-            Content::File(file, start) => file.read(*start, job.length)?,
+            Content::Bytes(bytes) => Buffer::of(std::mem::take(bytes)),
+            Content::File(file, start) => {
+                let mut content = self.buffers.take(job.length);
+                file.fill(*start, &mut content)?;
+                content
+            }
         };
         let damaged = match (job.first_page, &job.content) {
             (Some(first), Content::File(file, start)) => {
@@ -110,27 +162,88 @@ impl Workshop {
         if content.iter().all(|it| *it == 0) {
             return Ok(Done { packed: Packed::Zeros, damaged });
         }
-        let hash = blake3::hash(&content);
-        let mut forms: Vec<Option<Vec<u8>>> = self.compressors.iter().map(|_| None).collect();
-        for ((known, form), held) in job.known.iter().zip(&self.lanes).zip(&self.held) {
-            if *known != Some(hash)
-                && held.find(&hash).is_empty()
-                && let (Some(compressor), Some(slot)) =
-                    (self.compressors.get(*form), forms.get_mut(*form))
-                && slot.is_none()
-            {
-                *slot = Some(compressor.pack(&content)?);
-            }
+        let (hash, blocks) = manifest::hash(&content);
+        let pieces = self.pieces(&job.known, hash, (blocks.as_deref(), content))?;
+        Ok(Done { packed: Packed::Content { hash, blocks, pieces }, damaged })
+    }
+
+    /// Makes what each lane is to store: each form once.
+    fn pieces(
+        &self,
+        known: &[Known],
+        hash: Hash,
+        (blocks, content): (Option<&Heads>, Buffer),
+    ) -> Result<Vec<Piece>> {
+        let content = Arc::new(content);
+        let mut forms: Vec<Option<Arc<Buffer>>> = vec![None; self.compressors.len()];
+        let mut pieces = Vec::with_capacity(known.len());
+        for ((known, form), held) in known.iter().zip(&self.lanes).zip(&self.held) {
+            let compressor =
+                self.compressors.get(*form).ok_or_else(|| Error::msg("no compressor"))?;
+            pieces.push(match changed(known, blocks) {
+                _ if known.hash == Some(hash) || !held.find(&hash).is_empty() => Piece::Nothing,
+                Some(which) => self.blocks((compressor, held), which, &content)?,
+                None => {
+                    let made = match &forms[*form] {
+                        Some(made) => Arc::clone(made),
+                        None => self.form(compressor, &content)?,
+                    };
+                    forms[*form] = Some(Arc::clone(&made));
+                    Piece::Whole(made)
+                }
+            });
         }
-        Ok(Done { packed: Packed::Content { hash, forms }, damaged })
+        Ok(pieces)
+    }
+
+    fn form(&self, compressor: &Compressor, content: &Arc<Buffer>) -> Result<Arc<Buffer>> {
+        if compressor.is_none() {
+            return Ok(Arc::clone(content));
+        }
+        let mut packed = self.buffers.take(0);
+        let smaller = compressor.pack(content, &mut packed)?;
+        Ok(if smaller { Arc::new(packed) } else { Arc::clone(content) })
+    }
+
+    fn blocks(
+        &self,
+        (compressor, held): (&Compressor, &Held),
+        which: u64,
+        content: &[u8],
+    ) -> Result<Piece> {
+        let mut blocks = Vec::new();
+        Patch::extract(which, content, &mut blocks);
+        let hash = blake3::hash(&blocks);
+        let new = held.find(&hash).is_empty();
+        let packed = new.then(|| self.form(compressor, &Arc::new(Buffer::of(blocks))));
+        Ok(Piece::Blocks { which, hash, packed: packed.transpose()? })
     }
 }
 
+/// Returns the blocks that a lane must store of a frame; none if it is better
+/// to store all of it.
+fn changed(known: &Known, blocks: Option<&Heads>) -> Option<u64> {
+    let (base, blocks) = (known.base.as_ref()?, blocks?);
+    let pairs = base.blocks.iter().zip(blocks).enumerate();
+    let which = pairs.fold(
+        base.patched,
+        |which, (at, (old, new))| {
+            if old == new { which } else { which | 1 << at }
+        },
+    );
+    (which != 0 && which.count_ones() as usize * 2 <= BLOCKS).then_some(which)
+}
+
+/// How many bytes ahead of the frame that is read a disk is asked to read.
+const AHEAD: u64 = 4 * FRAME;
+
 impl Opened {
-    fn read(&self, start: u64, length: usize) -> Result<Vec<u8>> {
-        let mut content = vec![0; length];
-        self.fill(start, &mut content)?;
-        Ok(content)
+    /// Lets the system read ahead: several threads read one file, which it does
+    /// not take for one that is read in order.
+    pub(crate) fn expect_from(&self, start: u64) {
+        let (from, length) = if start == 0 { (0, AHEAD + FRAME) } else { (start + AHEAD, FRAME) };
+        // It is advice only.
+        let _ = fadvise(&self.file, from, NonZero::new(length), Advice::WillNeed);
     }
 
     /// Fills a buffer from an offset, and with zeros behind the end.

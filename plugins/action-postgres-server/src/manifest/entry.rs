@@ -4,7 +4,7 @@ use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{FRAME, Frame, Name};
+use super::{Blocks, FRAME, Frame, Name};
 
 /// One thing in a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +81,9 @@ pub(crate) struct File {
     pub(crate) size: u64,
     /// Its content.
     pub(crate) frames: Vec<Frame>,
+    /// What tells which parts of frames have changed.
+    #[serde(default, skip_serializing_if = "Blocks::is_empty")]
+    pub(crate) blocks: Blocks,
     /// The numbers of pages whose checksum is wrong, counted from the
     /// beginning of the relation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -106,6 +109,9 @@ impl Entry {
         }
         let Self::File(file) = self else { return None };
         let count = u64::try_from(file.frames.len()).unwrap_or(u64::MAX);
+        if let Some(problem) = file.problem_of_blocks() {
+            return Some(problem);
+        }
         if file.size.div_ceil(FRAME) == count {
             return None;
         }
@@ -120,6 +126,17 @@ fn is_below(path: &Path) -> bool {
 }
 
 impl File {
+    fn problem_of_blocks(&self) -> Option<String> {
+        let path = self.path.path().display();
+        if !self.blocks.fit(self) {
+            return Some(format!("{path} has not as many blocks as it should"));
+        }
+        let short = |at: usize| self.span(at).1 != FRAME;
+        let patched = |frame: &Frame| matches!(frame, Frame::Patched { .. });
+        let wrong = self.frames.iter().enumerate().any(|(at, it)| patched(it) && short(at));
+        wrong.then(|| format!("a frame of {path} is too short to have blocks"))
+    }
+
     /// Returns where a frame begins in the file, and how many bytes it has.
     pub(crate) fn span(&self, index: usize) -> (u64, u64) {
         let start = FRAME.saturating_mul(u64::try_from(index).unwrap_or(u64::MAX));

@@ -8,6 +8,8 @@ use serde::{
     de::{self, SeqAccess, Visitor},
 };
 
+use super::blocks::BLOCK;
+
 /// A piece of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Frame {
@@ -20,6 +22,70 @@ pub(crate) enum Frame {
         /// Where it is.
         place: Place,
     },
+    /// What an older backup has, with some blocks of its own.
+    Patched {
+        /// BLAKE3 of the content.
+        hash: Hash,
+        /// How it is put together.
+        patch: Patch,
+    },
+}
+
+/// Some blocks of a frame of full length; the others are as elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Patch {
+    /// Where the whole frame is that has the other blocks.
+    pub(crate) base: Place,
+    /// Where these blocks are, one behind the other.
+    pub(crate) place: Place,
+    /// BLAKE3 of them.
+    pub(crate) hash: Hash,
+    /// Which blocks they are, a bit for each.
+    pub(crate) blocks: u64,
+}
+
+impl Patch {
+    /// Returns how many bytes the blocks have.
+    pub(crate) fn length(&self) -> usize {
+        self.blocks.count_ones() as usize * BLOCK
+    }
+
+    /// Puts the blocks into the frame that has the others.
+    pub(crate) fn apply(&self, blocks: &[u8], frame: &mut [u8]) {
+        let wanted = frame.chunks_exact_mut(BLOCK).enumerate();
+        let wanted = wanted.filter(|(at, _)| self.blocks >> at & 1 == 1);
+        for ((_, to), from) in wanted.zip(blocks.chunks_exact(BLOCK)) {
+            to.copy_from_slice(from);
+        }
+    }
+
+    /// Takes the blocks out of a frame.
+    pub(crate) fn extract(which: u64, frame: &[u8], blocks: &mut Vec<u8>) {
+        let wanted = frame.chunks_exact(BLOCK).enumerate();
+        for (_, block) in wanted.filter(|(at, _)| which >> at & 1 == 1) {
+            blocks.extend_from_slice(block);
+        }
+    }
+}
+
+impl Frame {
+    /// Returns the hash of the content; none if it is all zeros.
+    pub(crate) fn hash(&self) -> Option<Hash> {
+        match self {
+            Self::Zeros => None,
+            Self::Stored { hash, .. } | Self::Patched { hash, .. } => Some(*hash),
+        }
+    }
+
+    /// Returns all places where something of it is.
+    pub(crate) fn places(&self) -> impl Iterator<Item = Place> {
+        let (first, second) = match self {
+            Self::Zeros => (None, None),
+            Self::Stored { place, .. } => (Some(*place), None),
+            Self::Patched { patch, .. } => (Some(patch.base), Some(patch.place)),
+        };
+        first.into_iter().chain(second)
+    }
 }
 
 /// Where a frame is.
@@ -34,13 +100,21 @@ pub(crate) struct Place {
     pub(crate) stored: u32,
 }
 
-/// `0`, or `["hash", part, offset, stored]`.
+/// `0`, or `["hash", part, offset, stored]`; with blocks of its own
+/// `["hash", part, offset, stored, "hash of the blocks", [part, offset, stored],
+/// blocks]`, where the second place is that of the whole frame.
 impl Serialize for Frame {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Zeros => to.serialize_u8(0),
             Self::Stored { hash, place } => {
                 (hash.to_hex().as_str(), place.part, place.offset, place.stored).serialize(to)
+            }
+            Self::Patched { hash, patch: Patch { base, place, hash: own, blocks } } => {
+                let (hash, own) = (hash.to_hex(), own.to_hex());
+                let (hash, own) = (hash.as_str(), own.as_str());
+                let whole = (base.part, base.offset, base.stored);
+                (hash, place.part, place.offset, place.stored, own, whole, blocks).serialize(to)
             }
         }
     }
@@ -66,14 +140,24 @@ impl<'de> Visitor<'de> for FrameVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Frame, A::Error> {
-        let missing = || de::Error::custom("a frame has four values");
+        let missing = || de::Error::custom("a frame has four or seven values");
         let hash: String = list.next_element()?.ok_or_else(missing)?;
-        let hash = Hash::from_hex(&hash).map_err(|_| de::Error::custom("no hash of a frame"))?;
+        let hash = parsed(&hash)?;
         let place = Place {
             part: list.next_element()?.ok_or_else(missing)?,
             offset: list.next_element()?.ok_or_else(missing)?,
             stored: list.next_element()?.ok_or_else(missing)?,
         };
-        Ok(Frame::Stored { hash, place })
+        let Some(own) = list.next_element::<String>()? else {
+            return Ok(Frame::Stored { hash, place });
+        };
+        let (part, offset, stored) = list.next_element()?.ok_or_else(missing)?;
+        let base = Place { part, offset, stored };
+        let blocks = list.next_element()?.ok_or_else(missing)?;
+        Ok(Frame::Patched { hash, patch: Patch { base, place, hash: parsed(&own)?, blocks } })
     }
+}
+
+fn parsed<E: de::Error>(hash: &str) -> Result<Hash, E> {
+    Hash::from_hex(hash).map_err(|_| E::custom("no hash of a frame"))
 }

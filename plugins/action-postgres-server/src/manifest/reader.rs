@@ -123,14 +123,8 @@ impl Reader {
     }
 
     fn lost_frame(&self, file: &File) -> Option<String> {
-        let lost = |frame: &Frame| match frame {
-            Frame::Zeros => None,
-            Frame::Stored { place, .. } => {
-                let known = usize::try_from(place.part).is_ok_and(|it| it < self.parts.len());
-                (!known).then_some(place.part)
-            }
-        };
-        let part = file.frames.iter().find_map(lost)?;
+        let lost = |part: &u32| usize::try_from(*part).is_ok_and(|it| it >= self.parts.len());
+        let part = file.frames.iter().flat_map(Frame::places).map(|it| it.part).find(lost)?;
         Some(format!(
             "{} refers to part {part}, which it does not have",
             file.path.path().display()

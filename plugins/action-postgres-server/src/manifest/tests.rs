@@ -46,6 +46,22 @@ fn frames() -> impl Strategy<Value = Frame> {
     prop_oneof![Just(Frame::Zeros), stored]
 }
 
+fn patched() -> impl Strategy<Value = Frame> {
+    let place = || {
+        (0..3_u32, any::<u64>(), any::<u32>()).prop_map(|(part, offset, stored)| Place {
+            part,
+            offset,
+            stored,
+        })
+    };
+    (any::<[u8; 32]>(), any::<[u8; 32]>(), place(), place(), any::<u64>()).prop_map(
+        |(hash, own, base, place, blocks)| Frame::Patched {
+            hash: hash.into(),
+            patch: Patch { base, place, hash: own.into(), blocks },
+        },
+    )
+}
+
 fn entries() -> impl Strategy<Value = Entry> {
     let path = || "[a-z%é]{1,5}(/[a-z0-9_]{1,5}){0,3}".prop_map(Name::from);
     let directory =
@@ -53,10 +69,18 @@ fn entries() -> impl Strategy<Value = Entry> {
     let tablespace = (any::<u32>(), "[a-z]{0,4}", path()).prop_map(|(oid, name, path)| {
         Entry::Tablespace(Tablespace { oid, name, path, mode: 0o700 })
     });
-    let file = (path(), any::<i64>(), 0..=FRAME, prop::collection::vec(frames(), 0..4)).prop_map(
-        |(path, modified, last, frames)| {
+    let all = (prop::collection::vec(patched(), 0..2), prop::collection::vec(frames(), 0..4));
+    let file = (path(), any::<i64>(), 0..=FRAME, all, any::<bool>()).prop_map(
+        |(path, modified, last, (mut frames, stored), known)| {
+            // The last one may be shorter, and has no blocks then.
+            let last = if stored.is_empty() { FRAME } else { last };
+            frames.extend(stored);
             let count = frames.len() as u64;
             let size = if count == 0 { 0 } else { (count - 1) * FRAME + last.max(1) };
+            let mut blocks = Blocks::default();
+            for at in 0..if known { size / FRAME } else { 0 } {
+                blocks.add(&[at.to_le_bytes(); BLOCKS]);
+            }
             Entry::File(File {
                 path,
                 kind: Kind::Data,
@@ -64,6 +88,7 @@ fn entries() -> impl Strategy<Value = Entry> {
                 modified,
                 size,
                 frames,
+                blocks,
                 damaged: vec![],
             })
         },
@@ -102,7 +127,7 @@ fn what_leads_out_of_the_data_directory_is_refused() {
 fn a_manifest_of_a_later_release_is_told_from_a_damaged_one() {
     use hayloft_plugin_api::ErrorKind;
     let text = String::from_utf8(written(&[])).unwrap();
-    let later = text.replace("\"format\":1", "\"format\":2");
+    let later = text.replace("\"format\":2", "\"format\":3");
     assert_eq!(read(later.into_bytes()).unwrap_err().kind(), ErrorKind::UNSUPPORTED);
     assert_eq!(read(b"junk\n".to_vec()).unwrap_err().kind(), ErrorKind::CORRUPT);
 }

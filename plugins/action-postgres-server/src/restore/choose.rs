@@ -51,7 +51,7 @@ pub(super) fn choose(
 ) -> Result<BackupId> {
     let usable: Vec<(BackupId, &BackupInfo)> = all
         .iter()
-        .filter(|it| it.is_restorable())
+        .filter(|it| it.is_restorable() || it.is_foreign())
         .filter_map(|it| Some((it.id, it.info.as_ref()?)))
         .collect();
     let fits = |it: &&(BackupId, &BackupInfo)| obstacle(it.1, target, history).is_none();

@@ -16,7 +16,7 @@ use std::{
 use blake3::Hash;
 use hayloft_plugin_api::{ByteRange, Error, ErrorKind, Host, Result, StorageHandle};
 
-use super::plan::{Batch, Out, Piece};
+use super::plan::{Batch, Out, Patched, Piece, Run, runs};
 use crate::{
     backup::{Compressor, place},
     manifest::{Part, Place},
@@ -86,6 +86,7 @@ impl<'a> Fetcher<'a> {
 
     /// Works until there is nothing more to be done, or somebody has failed.
     pub(super) fn work(&self, jobs: &Mutex<Receiver<Job>>) {
+        let mut scratch = Scratch::default();
         loop {
             let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(job) = job else { return };
@@ -94,7 +95,7 @@ impl<'a> Fetcher<'a> {
                 continue;
             }
             let done = match job {
-                Job::Batch(batch) => self.batch(&batch),
+                Job::Batch(batch) => self.batch(&batch, &mut scratch),
                 Job::Zeros(file, at, length) => self.zeros(&file, at, length),
             };
             if let Err(error) = done {
@@ -118,24 +119,20 @@ impl<'a> Fetcher<'a> {
         Err(failure.clone().unwrap_or_else(|| Error::msg("a worker has failed")))
     }
 
-    fn batch(&self, batch: &Batch) -> Result<()> {
+    fn batch(&self, batch: &Batch, scratch: &mut Scratch) -> Result<()> {
         let mut wanted = Vec::new();
         for piece in &batch.pieces {
-            if !(piece.file.there && is_there(piece)?) {
-                wanted.push(piece.clone());
+            if !(piece.file.there && is_there(piece, &mut scratch.content)?) {
+                wanted.push(piece);
             }
         }
         if wanted.is_empty() {
             return Ok(());
         }
         let part = self.part(batch.part)?;
-        if let Some(content) = &batch.content {
-            let start = Batch::span(&batch.pieces).0;
-            return self.write(part, &wanted, (start, content)).map_err(|e| about(part, e));
-        }
         let mut last = None;
         for copy in self.copies {
-            match self.from(copy, part, &wanted) {
+            match self.from(copy, batch, &wanted, scratch) {
                 Ok(()) => return Ok(()),
                 Err(error) => {
                     let error = about(part, error).context(format!("storage {}", copy.name));
@@ -149,7 +146,8 @@ impl<'a> Fetcher<'a> {
         Err(last.unwrap_or_else(|| Error::msg("there is no storage")))
     }
 
-    /// Fetches one frame, or takes what was read of it, and checks it.
+    /// Fetches what is at one place, or takes what was read of it, and compares
+    /// it with its hash, if it has one.
     ///
     /// # Errors
     ///
@@ -157,17 +155,17 @@ impl<'a> Fetcher<'a> {
     pub(super) fn frame(
         &self,
         place: Place,
-        (hash, length): (Hash, usize),
+        (hash, length): (Option<Hash>, usize),
         read: Option<Vec<u8>>,
         name: &Path,
     ) -> Result<Vec<u8>> {
         let part = self.part(place.part)?;
-        let compressor = self.compressors.get(&part.compressed);
-        let compressor = compressor.ok_or_else(|| Error::msg("a part has no compressor"))?;
+        let compressor = self.compressor(place.part)?;
         let check = |stored: Vec<u8>| {
-            let content = compressor.unpack(stored, length)?;
-            if blake3::hash(&content) == hash {
-                return Ok(content);
+            let mut scratch = Vec::new();
+            let content = compressor.unpack(&stored, length, &mut scratch)?;
+            if hash.is_none_or(|hash| blake3::hash(content) == hash) {
+                return Ok(content.to_vec());
             }
             Err(Error::new(ErrorKind::CORRUPT, format!("{} is damaged", name.display())))
         };
@@ -177,7 +175,8 @@ impl<'a> Fetcher<'a> {
         let end = place.offset + u64::from(place.stored);
         let mut last = None;
         for copy in self.copies {
-            match self.get(copy, part, (place.offset, end)).and_then(check) {
+            let mut read = Vec::new();
+            match self.get(copy, part, (place.offset, end), &mut read).and_then(|()| check(read)) {
                 Ok(content) => return Ok(content),
                 Err(error) => last = Some(about(part, error)),
             }
@@ -185,12 +184,19 @@ impl<'a> Fetcher<'a> {
         Err(last.unwrap_or_else(|| Error::msg("there is no storage")))
     }
 
-    fn get(&self, copy: &Copy, part: &Part, (start, end): (u64, u64)) -> Result<Vec<u8>> {
+    fn get(
+        &self,
+        copy: &Copy,
+        part: &Part,
+        (start, end): (u64, u64),
+        to: &mut Vec<u8>,
+    ) -> Result<()> {
         let key = place::part(self.server, &part.backup, &part.name);
         let range = ByteRange { offset: start, length: Some(end - start) };
-        let mut content = Vec::with_capacity(usize::try_from(end - start).unwrap_or(0));
-        copy.storage.get(&key, range)?.take(end - start).read_to_end(&mut content)?;
-        Ok(content)
+        to.clear();
+        to.reserve(usize::try_from(end - start).unwrap_or(0));
+        copy.storage.get(&key, range)?.take(end - start).read_to_end(to)?;
+        Ok(())
     }
 
     fn part(&self, index: u32) -> Result<&Part> {
@@ -198,35 +204,93 @@ impl<'a> Fetcher<'a> {
         part.ok_or_else(|| Error::new(ErrorKind::CORRUPT, "a frame lies in no part"))
     }
 
-    fn from(&self, copy: &Copy, part: &Part, wanted: &[Piece]) -> Result<()> {
-        let (start, end) = Batch::span(wanted);
-        let content = self.get(copy, part, (start, end))?;
-        self.write(part, wanted, (start, &content))
+    fn from(
+        &self,
+        copy: &Copy,
+        batch: &Batch,
+        wanted: &[&Piece],
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let blocks = self.blocks(copy, wanted)?;
+        if let Some(content) = &batch.content {
+            let start = Batch::span(&batch.pieces).0;
+            return self.write(batch.part, wanted, (start, content, &blocks), &mut scratch.frame);
+        }
+        let (start, end) = Batch::span(wanted.iter().copied());
+        self.get(copy, self.part(batch.part)?, (start, end), &mut scratch.stored)?;
+        let content = (start, scratch.stored.as_slice(), blocks.as_slice());
+        self.write(batch.part, wanted, content, &mut scratch.frame)
+    }
+
+    /// Fetches the blocks of pieces, as they are stored.
+    fn blocks(&self, copy: &Copy, wanted: &[&Piece]) -> Result<Vec<Fetched>> {
+        let places = wanted.iter().filter_map(|it| it.patch.as_ref());
+        let places = places.filter(|it| it.read.is_none()).map(|it| it.patch.place);
+        let mut blocks = Vec::new();
+        for run in runs(places) {
+            let mut bytes = Vec::new();
+            self.get(copy, self.part(run.part)?, (run.start, run.end), &mut bytes)?;
+            blocks.push((run, bytes));
+        }
+        Ok(blocks)
     }
 
     /// Checks pieces and writes them.
-    fn write(&self, part: &Part, wanted: &[Piece], (start, content): (u64, &[u8])) -> Result<()> {
-        let compressor = self.compressors.get(&part.compressed);
-        let compressor = compressor.ok_or_else(|| Error::msg("a part has no compressor"))?;
+    fn write(
+        &self,
+        part: u32,
+        wanted: &[&Piece],
+        (start, content, blocks): (u64, &[u8], &[Fetched]),
+        frame: &mut Frame,
+    ) -> Result<()> {
+        let compressor = self.compressor(part)?;
         let mut open: Option<(&Arc<Out>, fs::File)> = None;
         for piece in wanted {
-            let from = usize::try_from(piece.offset - start).unwrap_or(usize::MAX);
-            let stored = content.get(from..from.saturating_add(piece.stored as usize));
+            let stored = slice(content, start, piece.offset, piece.stored);
             let stored = stored.ok_or_else(|| corrupt(piece, "it is not all there"))?;
-            let bytes = compressor
-                .unpack(stored.to_vec(), piece.length)
+            let mut bytes = compressor
+                .unpack(stored, piece.length, &mut frame.whole)
                 .map_err(|e| corrupt(piece, &e.to_string()))?;
-            if blake3::hash(&bytes) != piece.hash {
+            if let Some(patched) = &piece.patch {
+                frame.patched.clear();
+                frame.patched.extend_from_slice(bytes);
+                self.patch(patched, blocks, &mut frame.patched)
+                    .map_err(|e| corrupt(piece, &e.to_string()))?;
+                bytes = &frame.patched;
+            }
+            if blake3::hash(bytes) != piece.hash {
                 return Err(corrupt(piece, "its hash is another one"));
             }
             let file = match &open {
                 Some((known, file)) if Arc::ptr_eq(known, &piece.file) => file,
                 _ => &open.insert((&piece.file, reopen(&piece.file, false)?)).1,
             };
-            file.write_all_at(&bytes, piece.at).map_err(|e| cannot("write", &piece.file, e))?;
+            file.write_all_at(bytes, piece.at).map_err(|e| cannot("write", &piece.file, e))?;
             self.written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Puts blocks into a frame.
+    fn patch(&self, patched: &Patched, blocks: &[Fetched], frame: &mut [u8]) -> Result<()> {
+        let Patched { patch, read } = patched;
+        let Place { part, offset, stored } = patch.place;
+        let fetched = || {
+            let run = |it: &&Fetched| it.0.part == part && (it.0.start..it.0.end).contains(&offset);
+            let (run, bytes) = blocks.iter().find(run)?;
+            slice(bytes, run.start, offset, stored)
+        };
+        let bytes = read.as_deref().or_else(fetched);
+        let bytes = bytes.ok_or_else(|| Error::msg("its blocks are not all there"))?;
+        let mut scratch = Vec::new();
+        let bytes = self.compressor(part)?.unpack(bytes, patch.length(), &mut scratch)?;
+        patch.apply(bytes, frame);
+        Ok(())
+    }
+
+    fn compressor(&self, part: u32) -> Result<&Compressor> {
+        let compressor = self.compressors.get(&self.part(part)?.compressed);
+        compressor.ok_or_else(|| Error::msg("a part has no compressor"))
     }
 
     fn zeros(&self, file: &Arc<Out>, at: u64, length: usize) -> Result<()> {
@@ -243,12 +307,36 @@ impl<'a> Fetcher<'a> {
     }
 }
 
+/// What was fetched in one request.
+type Fetched = (Run, Vec<u8>);
+
+/// Memory that a worker uses again.
+#[derive(Debug, Default)]
+struct Scratch {
+    stored: Vec<u8>,
+    content: Vec<u8>,
+    frame: Frame,
+}
+
+/// Memory for a frame.
+#[derive(Debug, Default)]
+struct Frame {
+    whole: Vec<u8>,
+    patched: Vec<u8>,
+}
+
+/// Returns what is at a place of a part, of which `content` begins at `start`.
+fn slice(content: &[u8], start: u64, offset: u64, stored: u32) -> Option<&[u8]> {
+    let from = usize::try_from(offset.checked_sub(start)?).ok()?;
+    content.get(from..from.checked_add(stored as usize)?)
+}
+
 /// Tells whether a piece is on the disk already.
-fn is_there(piece: &Piece) -> Result<bool> {
+fn is_there(piece: &Piece, found: &mut Vec<u8>) -> Result<bool> {
     let file = reopen(&piece.file, true)?;
-    let mut found = vec![0; piece.length];
-    let all = read_at(&file, piece.at, &mut found).map_err(|e| cannot("read", &piece.file, e))?;
-    Ok(all && blake3::hash(&found) == piece.hash)
+    found.resize(piece.length, 0);
+    let all = read_at(&file, piece.at, found).map_err(|e| cannot("read", &piece.file, e))?;
+    Ok(all && blake3::hash(found) == piece.hash)
 }
 
 /// Fills a buffer; tells whether there was so much.

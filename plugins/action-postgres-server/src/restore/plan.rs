@@ -9,7 +9,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use blake3::Hash;
 
-use crate::manifest::Place;
+use crate::manifest::{Patch, Place};
 
 /// How many stored bytes are fetched at once, at most.
 const MOST_BYTES: u64 = 4 << 20;
@@ -44,6 +44,17 @@ pub(super) struct Piece {
     pub(super) offset: u64,
     /// How many bytes it has there.
     pub(super) stored: u32,
+    /// The blocks that are other ones than there.
+    pub(super) patch: Option<Patched>,
+}
+
+/// Blocks that are put into a frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Patched {
+    /// Which, and where they are.
+    pub(super) patch: Patch,
+    /// They, as they are stored, if they can only be read in order.
+    pub(super) read: Option<Vec<u8>>,
 }
 
 /// Pieces that are fetched at once.
@@ -59,12 +70,45 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Returns what it covers of its part: from where to where.
-    pub(super) fn span(pieces: &[Piece]) -> (u64, u64) {
-        let start = pieces.iter().map(|it| it.offset).min().unwrap_or(0);
-        let end = pieces.iter().map(|it| it.offset + u64::from(it.stored)).max().unwrap_or(0);
-        (start, end)
+    /// Returns what pieces cover of their part: from where to where.
+    pub(super) fn span<'a>(pieces: impl IntoIterator<Item = &'a Piece>) -> (u64, u64) {
+        let (mut start, mut end) = (u64::MAX, 0);
+        for it in pieces {
+            start = start.min(it.offset);
+            end = end.max(it.offset + u64::from(it.stored));
+        }
+        (start.min(end), end)
     }
+}
+
+/// What is fetched in one request: from where in which part, to where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run {
+    /// The part.
+    pub(super) part: u32,
+    /// From where.
+    pub(super) start: u64,
+    /// To where.
+    pub(super) end: u64,
+}
+
+/// Puts places that lie beside each other together.
+pub(super) fn runs(places: impl IntoIterator<Item = Place>) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for it in places {
+        let end = it.offset.saturating_add(u64::from(it.stored));
+        match runs.last_mut() {
+            Some(run)
+                if run.part == it.part
+                    && (run.end..=run.end.saturating_add(GAP)).contains(&it.offset)
+                    && end - run.start <= MOST_BYTES =>
+            {
+                run.end = end;
+            }
+            _ => runs.push(Run { part: it.part, start: it.offset, end }),
+        }
+    }
+    runs
 }
 
 /// Gathers pieces into batches.
@@ -104,7 +148,15 @@ mod tests {
 
     fn piece(offset: u64, stored: u32) -> Piece {
         let file = Arc::new(Out { at: PathBuf::new(), name: PathBuf::from("x"), there: false });
-        Piece { file, at: 0, length: 1, hash: blake3::hash(b""), offset, stored }
+        Piece { file, at: 0, length: 1, hash: blake3::hash(b""), offset, stored, patch: None }
+    }
+
+    #[test]
+    fn blocks_are_fetched_together_as_well() {
+        let places = [(1, 0, 10), (1, 10, 10), (2, 20, 5), (2, 10, 5)];
+        let places = places.map(|(part, offset, stored)| Place { part, offset, stored });
+        let run = |part, start, end| Run { part, start, end };
+        assert_eq!(runs(places), [run(1, 0, 20), run(2, 20, 25), run(2, 10, 15)]);
     }
 
     #[test]

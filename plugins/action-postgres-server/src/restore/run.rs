@@ -12,6 +12,7 @@ use std::{
     time::Instant,
 };
 
+use blake3::Hash;
 use hayloft_plugin_api::{Error, ErrorKind, Event, Host, Progress, Result};
 
 use super::{
@@ -19,7 +20,7 @@ use super::{
     choose::choose,
     fetch::{Copy, Fetcher, Job},
     ground::{self, Ground, MARK},
-    plan::{Batch, Out, Piece, Plan},
+    plan::{Batch, Out, Patched, Piece, Plan},
     sequential::Sequential,
     settings::{self, Fetching},
     small::{Small, Special},
@@ -31,7 +32,7 @@ use crate::{
     backup::{self, Found},
     catalogue::BackupId,
     config::Server,
-    manifest::{Entry, File, Frame, Reader},
+    manifest::{Entry, File, Frame, Patch, Place, Reader},
 };
 
 /// Restores a backup.
@@ -161,7 +162,7 @@ fn union(all: &[(Copy, Vec<Found>)]) -> Vec<Found> {
     for found in all.iter().flat_map(|it| &it.1) {
         match union.iter_mut().find(|it| it.id == found.id) {
             None => union.push(found.clone()),
-            Some(known) if !known.is_restorable() => *known = found.clone(),
+            Some(known) if !(known.is_restorable() || known.is_foreign()) => *known = found.clone(),
             Some(_) => {}
         }
     }
@@ -180,10 +181,9 @@ fn surveyed(
     let mut chosen: Option<Survey> = None;
     let (mut copies, mut last) = (Vec::new(), None);
     for (copy, found) in all {
-        if !found.iter().any(|it| it.id == id && it.is_restorable()) {
-            continue;
-        }
-        match (Survey::of(host, &copy.storage, &server.name, id), &chosen) {
+        let usable = |it: &&Found| it.id == id && (it.is_restorable() || it.is_foreign());
+        let Some(found) = found.iter().find(usable) else { continue };
+        match (Survey::of(host, &copy.storage, &server.name, found), &chosen) {
             (Ok(survey), None) => {
                 chosen = Some(survey);
                 copies.push(copy);
@@ -267,7 +267,10 @@ impl Restore<'_> {
         let source = self.source;
         let id: BackupId = source.survey.header.id.parse()?;
         let first = source.copies.first().ok_or_else(|| Error::msg("there is no storage"))?;
-        let reader = backup::open_manifest(self.host, &first.storage, &self.server.name, id)?;
+        let reader = match &source.survey.foreign {
+            Some(foreign) => foreign.manifest()?,
+            None => backup::open_manifest(self.host, &first.storage, &self.server.name, id)?,
+        };
         let parts = &source.survey.parts;
         let fetcher = Fetcher::new(self.host, &self.server.name, parts, &source.copies)?;
         let (give, jobs) = sync_channel(self.options.workers);
@@ -352,20 +355,41 @@ impl Giver<'_> {
             let (at, length) = file.span(index);
             self.step(&out, length)?;
             let length = usize::try_from(length).map_err(|_| Error::msg("a frame is too large"))?;
-            match frame {
-                Frame::Stored { hash, place } if !empty => {
-                    let (offset, stored) = (place.offset, place.stored);
-                    let file = Arc::clone(&out);
-                    queue.extend(
-                        plan.add(*place, Piece { file, at, length, hash: *hash, offset, stored }),
-                    );
+            let (hash, place, patch) = match frame {
+                Frame::Stored { hash, place } if !empty => (*hash, *place, None),
+                Frame::Patched { hash, patch } if !empty => {
+                    (*hash, patch.base, Some(self.patched(*patch, plan, queue)?))
                 }
-                _ if there => self.job(Job::Zeros(Arc::clone(&out), at, length))?,
-                _ => {}
-            }
+                _ => {
+                    if there {
+                        self.job(Job::Zeros(Arc::clone(&out), at, length))?;
+                    }
+                    continue;
+                }
+            };
+            let (offset, stored) = (place.offset, place.stored);
+            let file = Arc::clone(&out);
+            queue.extend(plan.add(place, Piece { file, at, length, hash, offset, stored, patch }));
             self.send(queue)?;
         }
         Ok(())
+    }
+
+    /// Reads blocks that can only be read in order, after everything that comes
+    /// before them.
+    fn patched(
+        &mut self,
+        patch: Patch,
+        plan: &mut Plan,
+        queue: &mut Vec<Batch>,
+    ) -> Result<Patched> {
+        if !self.sequential.is_for(patch.place.part) {
+            return Ok(Patched { patch, read: None });
+        }
+        queue.extend(plan.flush());
+        self.send(queue)?;
+        let read = Some(self.sequential.read(patch.place.part, span(patch.place))?);
+        Ok(Patched { patch, read })
     }
 
     fn step(&mut self, out: &Out, bytes: u64) -> Result<()> {
@@ -400,16 +424,38 @@ impl Giver<'_> {
             match frame {
                 Frame::Zeros => content.resize(content.len() + length, 0),
                 Frame::Stored { hash, place } => {
-                    let span = (place.offset, place.offset + u64::from(place.stored));
-                    let read = self.sequential.is_for(place.part);
-                    let read = read.then(|| self.sequential.read(place.part, span)).transpose()?;
-                    let name = file.path.path();
-                    content.extend(self.fetcher.frame(*place, (*hash, length), read, name)?);
+                    content.extend(self.at(*place, (Some(*hash), length), file)?);
+                }
+                Frame::Patched { hash, patch } => {
+                    let mut whole = self.at(patch.base, (None, length), file)?;
+                    let own = (Some(patch.hash), patch.length());
+                    patch.apply(&self.at(patch.place, own, file)?, &mut whole);
+                    if blake3::hash(&whole) != *hash {
+                        let message = format!("{} is damaged", file.path.path().display());
+                        return Err(Error::new(ErrorKind::CORRUPT, message));
+                    }
+                    content.extend(whole);
                 }
             }
         }
         Ok(content)
     }
+
+    /// Reads what is at a place.
+    fn at(
+        &mut self,
+        place: Place,
+        expected: (Option<Hash>, usize),
+        file: &File,
+    ) -> Result<Vec<u8>> {
+        let read = self.sequential.is_for(place.part);
+        let read = read.then(|| self.sequential.read(place.part, span(place))).transpose()?;
+        self.fetcher.frame(place, expected, read, file.path.path())
+    }
+}
+
+fn span(place: Place) -> (u64, u64) {
+    (place.offset, place.offset.saturating_add(u64::from(place.stored)))
 }
 
 impl Restore<'_> {

@@ -24,6 +24,9 @@ const SIGNAL: &str = "recovery.signal";
 /// Links of tablespaces are made by us, and must stay as they are.
 const MAP: &str = "tablespace_map";
 
+/// It would make a standby of what is restored, which never ends its recovery.
+const STANDBY: &str = "standby.signal";
+
 /// What is done with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Special {
@@ -39,7 +42,7 @@ impl Special {
     /// Decides.
     pub(super) fn of(file: &File) -> Self {
         match (file.kind, file.path.path().to_str()) {
-            (Kind::Data, Some(MAP)) => Self::Dropped,
+            (Kind::Data, Some(MAP | STANDBY | SIGNAL)) => Self::Dropped,
             (Kind::Data, Some(CONTROL | MAIN | AUTOMATIC)) => Self::Kept,
             (Kind::Data, _) => Self::Not,
             _ => Self::Kept,

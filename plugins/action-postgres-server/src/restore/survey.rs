@@ -1,12 +1,11 @@
 //! Everything that must be known of a backup before anything is written.
 
-use std::collections::HashSet;
+use std::{cell::Cell, collections::HashSet};
 
-use hayloft_plugin_api::{Error, ErrorKind, Host, Result, StorageHandle};
+use hayloft_plugin_api::{Error, ErrorKind, Host, Progress, Result, StorageHandle};
 
 use crate::{
-    backup,
-    catalogue::BackupId,
+    backup::{self, Foreign, Found},
     manifest::{Database, Entry, Frame, Header, Part, Tablespace},
 };
 
@@ -28,6 +27,8 @@ pub(super) struct Survey {
     pub(super) size: u64,
     /// The hash of the manifest: the same in storages with the same objects.
     pub(super) digest: String,
+    /// What its manifest is made of, if Barman has made it.
+    pub(super) foreign: Option<Foreign>,
 }
 
 impl Survey {
@@ -41,9 +42,15 @@ impl Survey {
         host: &Host,
         storage: &StorageHandle,
         server: &str,
-        id: BackupId,
+        found: &Found,
     ) -> Result<Self> {
-        let mut reader = backup::open_manifest(host, storage, server, id)?;
+        let id = found.id;
+        let foreign = found.is_foreign().then(|| foreign(host, storage, (server, found)));
+        let foreign = foreign.transpose()?;
+        let mut reader = match &foreign {
+            Some(foreign) => foreign.manifest()?,
+            None => backup::open_manifest(host, storage, server, id)?,
+        };
         let mut tablespaces = Vec::new();
         let (mut files, mut size) = (0, 0);
         let mut missing: HashSet<&str> = INDISPENSABLE.into_iter().collect();
@@ -56,10 +63,8 @@ impl Survey {
                     files += 1;
                     size += file.size;
                     missing.remove(file.path.path().to_str().unwrap_or_default());
-                    for frame in &file.frames {
-                        if let Frame::Stored { place, .. } = frame {
-                            used[place.part as usize] = true;
-                        }
+                    for place in file.frames.iter().flat_map(Frame::places) {
+                        used[place.part as usize] = true;
                     }
                 }
             }
@@ -71,7 +76,8 @@ impl Survey {
         let parts = reader.parts().to_vec();
         backup::check_parts(storage, server, &parts)?;
         let digest = reader.digest();
-        Ok(Self { header: reader.header().clone(), parts, tablespaces, files, size, digest })
+        let header = reader.header().clone();
+        Ok(Self { header, parts, tablespaces, files, size, digest, foreign })
     }
 
     /// Finds a database by its name.
@@ -87,4 +93,18 @@ impl Survey {
                 .hint(format!("it has: {}", known.join(", ")))
         })
     }
+}
+
+/// Goes through a backup of Barman's.
+fn foreign(host: &Host, storage: &StorageHandle, found: (&str, &Found)) -> Result<Foreign> {
+    let read = Cell::new(0);
+    let foreign = Foreign::read(host, storage, found, &|key, bytes| {
+        read.set(read.get() + bytes);
+        host.progress(Progress { what: key, done: read.get(), total: 0 });
+        host.check_cancelled()
+    })?;
+    for (file, why) in &foreign.damaged {
+        tracing::warn!("backup {}: {file}: {why}", found.1.id);
+    }
+    Ok(foreign)
 }

@@ -130,18 +130,19 @@ fn compare(
 ) -> Result<Option<Wrong>> {
     let compressor = Compressor::of_suffix(host, &part.compressed)?;
     let (mut at, mut wrong) = (0, None);
+    let (mut stored, mut scratch) = (Vec::new(), Vec::new());
     for frame in frames {
         let skip = frame.offset.saturating_sub(at);
         let skipped = io::copy(&mut from.take(skip), &mut io::sink())?;
-        let mut stored = Vec::with_capacity(frame.stored as usize);
+        stored.clear();
         from.take(u64::from(frame.stored)).read_to_end(&mut stored)?;
         at += skipped + stored.len() as u64;
         let short = stored.len() != frame.stored as usize;
         let problem = if short {
             Some("it ends too early".to_owned())
         } else {
-            match compressor.unpack(stored, frame.length) {
-                Ok(content) if blake3::hash(&content) == frame.hash => None,
+            match compressor.unpack(&stored, frame.length, &mut scratch) {
+                Ok(content) if blake3::hash(content) == frame.hash => None,
                 Ok(_) => Some("the hash of a frame is another one".to_owned()),
                 Err(error) => Some(error.to_string()),
             }

@@ -1,6 +1,7 @@
 //! The steps of a verification.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     io,
     path::PathBuf,
@@ -23,7 +24,7 @@ use super::{
 };
 use crate::{
     archive::Archive,
-    backup::{self, Found, place},
+    backup::{self, Foreign, Found, place},
     catalogue::BackupInfo,
     config::Server,
     directories,
@@ -125,7 +126,9 @@ impl Run<'_> {
         let storage = self.host.storage(name)?;
         let mut all = backup::all(&storage, &self.server.name)?;
         all.retain(|it| self.options.backups.is_empty() || self.options.backups.contains(&it.id));
-        all.retain(|it| it.whole || self.options.backups.contains(&it.id) || claims(it));
+        all.retain(|it| {
+            it.whole || it.is_foreign() || self.options.backups.contains(&it.id) || claims(it)
+        });
         let (give, jobs) = sync_channel(self.options.workers);
         let jobs = Mutex::new(jobs);
         thread::scope(|scope| {
@@ -183,6 +186,9 @@ impl Run<'_> {
     ) -> Result<()> {
         let id = found.id.to_string();
         self.lock().backups += 1;
+        if found.is_foreign() {
+            return self.foreign((name, storage), found);
+        }
         self.count();
         if let Err(error) = backup::check_info(storage, &self.server.name, &id) {
             let key = format!("{}backup.info", place::directory(&self.server.name, &id));
@@ -196,6 +202,34 @@ impl Run<'_> {
             Err(error) if error.kind() == ErrorKind::CANCELLED => Err(error),
             Err(error) => {
                 let key = format!("{}manifest", place::directory(&self.server.name, &id));
+                self.problem(name, (&id, &key), None, crate::intake::chain(&error));
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads a backup of Barman's.
+    fn foreign(&self, (name, storage): (&str, &StorageHandle), found: &Found) -> Result<()> {
+        let last = RefCell::new(String::new());
+        let step = |key: &str, bytes: u64| {
+            if *last.borrow() != key {
+                self.count();
+                key.clone_into(&mut last.borrow_mut());
+            }
+            self.step(key, bytes)
+        };
+        let id = found.id.to_string();
+        match Foreign::read(self.host, storage, (&self.server.name, found), &step) {
+            Ok(foreign) => {
+                let directory = place::directory(&self.server.name, &id);
+                for (file, why) in foreign.damaged {
+                    self.problem(name, (&id, &directory), Some(file), why);
+                }
+                Ok(())
+            }
+            Err(error) if self.host.cancelled() => Err(error),
+            Err(error) => {
+                let key = last.borrow().clone();
                 self.problem(name, (&id, &key), None, crate::intake::chain(&error));
                 Ok(())
             }
@@ -422,13 +456,18 @@ fn expected<'a>(
     path: &'a Arc<PathBuf>,
 ) -> impl Iterator<Item = (u32, Expected)> + 'a {
     file.frames.iter().enumerate().filter_map(move |(index, frame)| {
-        let Frame::Stored { hash, place } = frame else { return None };
         let (_, length) = file.span(index);
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let (hash, place, length) = match frame {
+            Frame::Zeros => return None,
+            Frame::Stored { hash, place } => (*hash, *place, length),
+            Frame::Patched { patch, .. } => (patch.hash, patch.place, patch.length()),
+        };
         let expected = Expected {
             offset: place.offset,
             stored: place.stored,
-            length: usize::try_from(length).unwrap_or(usize::MAX),
-            hash: *hash,
+            length,
+            hash,
             file: Arc::clone(path),
         };
         Some((place.part, expected))
