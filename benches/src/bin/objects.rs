@@ -201,6 +201,8 @@ impl Bench<'_> {
             name: format!("{name} {}", arguments[..arguments.len().min(2)].join(" ")),
             prepare: Box::new(move || {
                 drop(fs::remove_file(path("back")));
+                // Nobody is to wait for what others have written.
+                Command::new("sync").status().unwrap();
                 self.server.clear("small/");
                 self.server.clear("rclone-small/");
                 self.server.clear("s5cmd-small/");
