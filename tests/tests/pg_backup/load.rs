@@ -41,16 +41,17 @@ fn more(count: impl Fn() -> String) {
     wait_for("the load", || count().parse::<u64>().unwrap() > before + 20);
 }
 
-#[test]
-fn every_target_is_reached_under_load_with_a_tablespace_and_along_timelines() {
-    let ground = Ground::new(ONE);
-    let space = ground.path("space");
-    fs::create_dir(&space).unwrap();
-    ground.give(&space);
-    ground.sql(&format!("CREATE TABLESPACE fast LOCATION '{}'", space.display()));
-    ground.server.pgbench("bench", 1);
+/// What was written, and how much history there is at the end.
+struct Written {
+    time: String,
+    lsn: String,
+    xid: String,
+    end: String,
+}
+
+/// Writes `a`, takes a backup, and writes `b` and `c`, all under load.
+fn write(ground: &Ground) -> Written {
     let bench = |sql: &str| ground.server.sql("bench", sql);
-    bench("ALTER TABLE pgbench_accounts SET TABLESPACE fast; CREATE TABLE marks (a text)");
     let history = || bench("SELECT count(*) FROM pgbench_history");
     let load = Load::begin(ground.server.command("pgbench"));
     more(history);
@@ -69,7 +70,57 @@ fn every_target_is_reached_under_load_with_a_tablespace_and_along_timelines() {
         bench("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgbench'") == "0"
     });
     ground.archive_all();
-    let end = bench("SELECT count(*) FROM pgbench_history");
+    Written { time, lsn, xid, end: bench("SELECT count(*) FROM pgbench_history") }
+}
+
+/// Restores to a target, and looks what is there; returns how much history.
+fn reach(ground: &Ground, copy: &str, words: &[&str], expected: &str) -> String {
+    let map = format!("fast={}", ground.path(format!("{copy}-space")).display());
+    let words = [words, &["--tablespace", &map]].concat();
+    let restored = Restored::restore(ground, copy, &words).promoted();
+    assert_eq!(restored.sql_in("bench", MARKS), expected, "{words:?}");
+    assert_eq!(restored.sql_in("bench", BALANCED), "t", "{words:?}");
+    let history = restored.sql_in("bench", "SELECT count(*) FROM pgbench_history");
+    restored.is_sound();
+    history
+}
+
+/// One that was restored to `b` works on, on a timeline of its own.
+fn work_on(ground: &Ground, xid: &str) {
+    let map = format!("fast={}", ground.path("second-space").display());
+    let words = ["--target-xid", xid, "--target-action", "promote", "--tablespace", &map];
+    let second = Restored::restore(ground, "second", &words);
+    let auto = second.data().join("postgresql.auto.conf");
+    let text = fs::read_to_string(&auto).unwrap();
+    fs::write(&auto, text.replace("archive_mode = 'off'", "archive_mode = 'on'")).unwrap();
+    let second = second.promoted();
+    let history = || second.sql_in("bench", "SELECT count(*) FROM pgbench_history");
+    let load = Load::begin(second.program("pgbench"));
+    more(history);
+    second.sql_in("bench", "INSERT INTO marks VALUES ('d')");
+    second.sql_in("bench", "SELECT pg_create_restore_point('after d')");
+    more(history);
+    second.sql_in("bench", "INSERT INTO marks VALUES ('e')");
+    drop(load);
+    let last = second.sql("SELECT pg_walfile_name(pg_switch_wal())");
+    assert!(last.starts_with("00000002"), "{last}");
+    let object = ground.path(format!("disk/main/wals/{}/{last}.zst", &last[..16]));
+    wait_for("the archiving of the second timeline", || object.exists());
+    second.stop();
+}
+
+#[test]
+fn every_target_is_reached_under_load_with_a_tablespace_and_along_timelines() {
+    let mut ground = Ground::new(ONE);
+    let space = ground.path("space");
+    fs::create_dir(&space).unwrap();
+    ground.give(&space);
+    ground.sql(&format!("CREATE TABLESPACE fast LOCATION '{}'", space.display()));
+    ground.server.pgbench("bench", 1);
+    ground.server.sql("bench", "ALTER TABLE pgbench_accounts SET TABLESPACE fast");
+    ground.server.sql("bench", "CREATE TABLE marks (a text)");
+    let Written { time, lsn, xid, end } = write(&ground);
+    let promote = ["--target-action", "promote"];
     let cases: [(&str, &[&str], &str); 6] = [
         ("time", &["--target-time", &time], "a,b"),
         ("lsn", &["--target-lsn", &lsn], "a,b"),
@@ -79,52 +130,13 @@ fn every_target_is_reached_under_load_with_a_tablespace_and_along_timelines() {
         ("immediate", &["--target-immediate"], "a"),
     ];
     for (copy, words, expected) in cases {
-        let map = format!("fast={}", ground.path(format!("{copy}-space")).display());
-        let words = [words, &["--target-action", "promote", "--tablespace", &map]].concat();
-        let restored = Restored::restore(&ground, copy, &words).promoted();
-        assert_eq!(restored.sql_in("bench", MARKS), expected, "{words:?}");
-        assert_eq!(restored.sql_in("bench", BALANCED), "t", "{words:?}");
-        restored.is_sound();
+        reach(&ground, copy, &[words, &promote].concat(), expected);
         fs::remove_dir_all(ground.path(copy)).unwrap();
     }
-
-    // One that was restored to `b` works on, on a timeline of its own.
-    let mut ground = ground;
     ground.server.stop();
-    let ground = ground;
-    let map = format!("fast={}", ground.path("second-space").display());
-    let words = ["--target-xid", &xid, "--target-action", "promote", "--tablespace", &map];
-    let second = Restored::restore(&ground, "second", &words);
-    let auto = second.data().join("postgresql.auto.conf");
-    let text = fs::read_to_string(&auto).unwrap();
-    fs::write(&auto, text.replace("archive_mode = 'off'", "archive_mode = 'on'")).unwrap();
-    let second = second.promoted();
-    let load = Load::begin(second.program("pgbench"));
-    more(|| second.sql_in("bench", "SELECT count(*) FROM pgbench_history"));
-    second.sql_in("bench", "INSERT INTO marks VALUES ('d')");
-    second.sql_in("bench", "SELECT pg_create_restore_point('after d')");
-    more(|| second.sql_in("bench", "SELECT count(*) FROM pgbench_history"));
-    second.sql_in("bench", "INSERT INTO marks VALUES ('e')");
-    drop(load);
-    let last = second.sql("SELECT pg_walfile_name(pg_switch_wal())");
-    assert!(last.starts_with("00000002"), "{last}");
-    let object = ground.path(format!("disk/main/wals/{}/{last}.zst", &last[..16]));
-    wait_for("the archiving of the second timeline", || object.exists());
-    second.stop();
-    let cases: [(&str, &[&str], &str); 3] = [
-        ("newest", &[], "a,b,d,e"),
-        ("named", &["--target-name", "after d", "--target-action", "promote"], "a,b,d"),
-        ("first", &["--target-timeline", "current"], "a,b,c"),
-    ];
-    for (copy, words, expected) in cases {
-        let map = format!("fast={}", ground.path(format!("{copy}-space")).display());
-        let words = [words, &["--tablespace", &map]].concat();
-        let restored = Restored::restore(&ground, copy, &words).promoted();
-        assert_eq!(restored.sql_in("bench", MARKS), expected, "{words:?}");
-        assert_eq!(restored.sql_in("bench", BALANCED), "t", "{words:?}");
-        if copy == "first" {
-            assert_eq!(restored.sql_in("bench", "SELECT count(*) FROM pgbench_history"), end);
-        }
-        restored.is_sound();
-    }
+    work_on(&ground, &xid);
+    reach(&ground, "newest", &[], "a,b,d,e");
+    reach(&ground, "named", &["--target-name", "after d", promote[0], promote[1]], "a,b,d");
+    let history = reach(&ground, "first", &["--target-timeline", "current"], "a,b,c");
+    assert_eq!(history, end);
 }
