@@ -14,5 +14,7 @@ mod expiry;
 mod faults;
 #[path = "pg_catalogue/lists.rs"]
 mod lists;
+#[path = "pg_catalogue/locked.rs"]
+mod locked;
 #[path = "pg_catalogue/setting.rs"]
 mod setting;

@@ -15,11 +15,17 @@ use self::setting::{Backup, Setting};
 
 /// A server with backups of every kind.
 fn setting() -> Setting {
-    let setting = Setting::new(
+    let days = "<stage><staging_dir>$SANDBOX/stage</staging_dir></stage>\
+                <peers><peer><name>ann</name><type>local</type>\
+                <collect_dir>$SANDBOX/collect</collect_dir></peer></peers>";
+    let setting = Setting::with(
         "<description>orders &amp; more</description>\
          <retention_policy>RECOVERY WINDOW OF 4 WEEKS</retention_policy>\
          <last_backup_maximum_age>1 DAY</last_backup_maximum_age>",
+        days,
     );
+    stage(&setting);
+    drills(&setting);
     for day in 1..=9 {
         let id = format!("2026010{day}T010000");
         let parent = (day % 3 != 1).then(|| format!("2026010{}T010000", day - 1));
@@ -29,6 +35,35 @@ fn setting() -> Setting {
     let failed = Backup { status: "FAILED", ..Backup::done("20260110T010000", (9, 9)) };
     setting.store("disk", &failed);
     setting
+}
+
+/// Days that are stored, only staged, and not even that.
+fn stage(setting: &Setting) {
+    for (day, indicators) in
+        [("01", &["cback.stage", "cback.store"] as &[&str]), ("02", &["cback.stage"]), ("03", &[])]
+    {
+        let place = format!("stage/2026/01/{day}");
+        setting.sandbox.write(&format!("{place}/ann/etc.tar.gz"), "what was collected");
+        for it in indicators {
+            setting.sandbox.write(&format!("{place}/{it}"), "");
+        }
+    }
+}
+
+/// One that proved something, and a later one that did not.
+fn drills(setting: &Setting) {
+    for (day, proven, problem) in [("05", true, None), ("09", false, Some("there is a gap"))] {
+        let report = serde_json::json!({
+            "format": 1, "server": "main", "began": format!("2026-01-{day}T05:00:00Z"),
+            "proven": proven, "problem": problem, "backup": null, "storage": null,
+            "target": "end", "restored_bytes": 1, "wal_files": 1, "replayed_to": null,
+            "last_transaction": null, "recovery_seconds": 90.0, "data_loss_seconds": 6.0,
+            "durations": { "restore": 1.0, "replay": 1.0, "checks": 1.0 },
+            "checks": [], "isolation": [], "warnings": [],
+        });
+        let place = format!("work/postgres/main/drills/2026-01-{day}.json");
+        setting.sandbox.write(&place, &report.to_string());
+    }
 }
 
 #[test]
@@ -52,6 +87,11 @@ fn a_page_shows_what_there_is_and_what_is_wrong() {
         "WAL of timeline 1 has 1 gaps in storage disk",
         "1 backup failed or broken",
         "RECOVERY WINDOW OF 4 WEEKS",
+        "the last drill failed: there is a gap",
+        "last proven restorable 2026-01-05 05:00 UTC: 1.5 min to recover, 0.1 min would",
+        "overdue: the newest staged day is",
+        "1 day is staged and not stored",
+        "1 day is not staged",
     ] {
         assert!(html.contains(part), "{part}");
     }
@@ -59,10 +99,17 @@ fn a_page_shows_what_there_is_and_what_is_wrong() {
     let server = &json["servers"][0];
     assert_eq!(server["backups"].as_array().unwrap().len(), 10);
     assert_eq!(server["wal"][0]["gaps"][0][0], segments[2]);
+    assert_eq!(server["drills"].as_array().unwrap().len(), 2);
+    let days = json["pool"]["days"].as_array().unwrap();
+    for (day, (staged, stored)) in days.iter().zip([(true, true), (true, false), (false, false)]) {
+        assert_eq!((&day["staged"], &day["stored"]), (&staged.into(), &stored.into()), "{day}");
+    }
+    assert_eq!(days.len(), 3);
+    assert_eq!(days[0]["peers"][0], "ann");
 
     // What a browser makes of it: all of the drawings, and not one complaint.
     let seen = browse(&setting, &["--dump-dom"]);
-    assert_eq!(seen.matches("<svg").count(), 4, "{seen}");
+    assert_eq!(seen.matches("<svg").count(), 5, "{seen}");
     assert!(seen.contains("</table>") && seen.contains("</html>"));
     let picture = setting.sandbox.path("page.png");
     browse(&setting, &[&format!("--screenshot={}", picture.display()), "--window-size=1100,1400"]);

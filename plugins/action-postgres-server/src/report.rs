@@ -1,14 +1,20 @@
 //! The state of all backups on one page.
 
 pub(crate) mod chart;
+mod drills;
 pub(crate) mod html;
+pub(crate) mod pool;
 pub(crate) mod wal;
 
 use hayloft_plugin_api::{Host, Result};
 use jiff::Timestamp;
 use serde::Serialize;
 
-pub(crate) use self::wal::WalLine;
+pub(crate) use self::{
+    drills::DrillMark,
+    pool::{Pool, pool},
+    wal::WalLine,
+};
 use crate::{
     catalogue::{Backup, Catalogue, Moment, State, Status},
     config::Server,
@@ -22,6 +28,8 @@ pub(crate) struct Page {
     pub(crate) made: Timestamp,
     /// The servers, in the order of the configuration.
     pub(crate) servers: Vec<Section>,
+    /// What Cedar Backup's actions have staged, if they do.
+    pub(crate) pool: Option<Pool>,
 }
 
 /// What is said of one server.
@@ -37,6 +45,8 @@ pub(crate) struct Section {
     pub(crate) backups: Vec<Bar>,
     /// Its WAL, one for each timeline in each storage.
     pub(crate) wal: Vec<WalLine>,
+    /// Its drills, oldest first.
+    pub(crate) drills: Vec<DrillMark>,
     /// What somebody should look at.
     pub(crate) alarms: Vec<String>,
 }
@@ -104,12 +114,18 @@ pub(crate) fn section(host: &Host, server: &Server, now: Timestamp) -> Result<Se
         alarms.push(format!("WAL of timeline {on} has {gaps} gaps in storage {}", line.storage));
     }
     host.check_cancelled()?;
+    let drills = drills::marks(host, server).unwrap_or_else(|error| {
+        alarms.push(format!("its drills cannot be read: {}", chain(&error)));
+        Vec::new()
+    });
+    alarms.extend(drills::alarm(&drills));
     Ok(Section {
         name: server.name.clone(),
         description: server.description.clone(),
         policy: server.retention_policy.map(|it| it.to_string()),
         backups: catalogue.backups.iter().map(bar).collect(),
         wal,
+        drills,
         alarms,
     })
 }

@@ -71,7 +71,6 @@ fn each_change(fault: Fault) {
         }
         struck += 1;
     }
-    println!("{struck} changes were struck");
     // Two backups of five objects, and a mark on each.
     assert!(struck > 12, "{struck}");
 }

@@ -55,9 +55,8 @@ pub(crate) fn take(host: &Host, server: &Server, options: &Options) -> Result<Re
         tracing::warn!("backups that wait for WAL still do: {error}");
     }
     let (id, previous) = name(server, dead.as_ref(), &members)?;
-    let (base, method) = (options.base, options.method);
-    let own_directory = own.as_deref();
-    let wanted = Wanted { id, base, method, members: &members, own: own_directory, dead };
+    let (base, method, own) = (options.base, options.method, own.as_deref());
+    let wanted = Wanted { id, base, method, members: &members, own, dead };
     let lanes = lanes::open(host, server, wanted)?;
     let mut about = About {
         server: server.name.clone(),
@@ -73,7 +72,9 @@ pub(crate) fn take(host: &Host, server: &Server, options: &Options) -> Result<Re
         Course { host, server, options, session, source, members, info, id, damaged, guard };
     let outcome = course.run(lanes);
     // Whatever came of it, there is nothing to be gone on with.
-    own.iter().for_each(|it| resume::forget(it));
+    if let Some(own) = own {
+        resume::forget(own);
+    }
     about.status = course.info.status;
     events::after(host, &about, outcome.as_ref().err());
     course.guard.release();
@@ -162,17 +163,13 @@ fn name(
 ) -> Result<(BackupId, Option<BackupId>)> {
     let good = members.iter().filter(|it| it.failed.is_none()).map(|it| &it.storage);
     let good: Vec<_> = good.collect();
-    match dead {
-        Some(dead) => {
-            tracing::info!("backup {} was interrupted, and is gone on with", dead.id);
-            Ok((dead.id, found::newest(&good, &server.name, Some(dead.id))?))
-        }
-        None => {
-            let previous = found::newest(&good, &server.name, None)?;
-            let id = BackupId::choose(Timestamp::now(), &TimeZone::system(), previous);
-            Ok((id, previous))
-        }
+    if let Some(dead) = dead {
+        tracing::info!("backup {} was interrupted, and is gone on with", dead.id);
+        return Ok((dead.id, found::newest(&good, &server.name, Some(dead.id))?));
     }
+    let previous = found::newest(&good, &server.name, None)?;
+    let id = BackupId::choose(Timestamp::now(), &TimeZone::system(), previous);
+    Ok((id, previous))
 }
 
 struct Course<'a> {

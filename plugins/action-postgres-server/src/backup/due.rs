@@ -54,7 +54,7 @@ fn decide(intervals: Intervals, taken: &[Taken], now: Timestamp) -> Option<Base>
         taken
             .iter()
             .filter(|it| it.at <= now && (it.full || !full))
-            .any(|it| now.duration_since(it.at).unsigned_abs() < interval - slack)
+            .any(|it| now.duration_since(it.at).unsigned_abs() < interval.saturating_sub(slack))
     };
     if intervals.any.is_some_and(|it| recent(it, false)) {
         return None;
@@ -69,12 +69,15 @@ fn decide(intervals: Intervals, taken: &[Taken], now: Timestamp) -> Option<Base>
 mod tests {
     use super::*;
 
+    /// Two intervals, what was taken, so many minutes ago, and what is due.
+    type Case<'a> = (Option<Duration>, Option<Duration>, &'a [(i64, bool)], Option<Base>);
+
     #[test]
     fn a_backup_is_due_when_the_last_one_is_old_enough() {
         let now: Timestamp = "2026-01-10T01:00:00Z".parse().unwrap();
         let hours = |it: u64| Some(Duration::from_hours(it));
         let (full, other) = (true, false);
-        let cases: &[(Option<Duration>, Option<Duration>, &[(i64, bool)], Option<Base>)] = &[
+        let cases: &[Case<'_>] = &[
             (None, None, &[], Some(Base::Nothing)),
             (None, None, &[(1, full)], Some(Base::Nothing)),
             (hours(24), None, &[], Some(Base::Nothing)),

@@ -1,6 +1,6 @@
 //! Which storages get a backup, and how it is encoded for each.
 
-use std::{path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc};
 
 use hayloft_plugin_api::{Error, ErrorKind, Host, Result, StorageHandle};
 
@@ -102,15 +102,7 @@ pub(super) fn open(host: &Host, server: &Server, mut wanted: Wanted<'_>) -> Resu
     let mut dead = wanted.dead.take();
     for (number, group) in grouped(server.backup_destinations()).into_iter().enumerate() {
         let Some(first) = group.first() else { continue };
-        let form = match names.iter().position(|it| *it == first.compress) {
-            Some(known) => known,
-            None => {
-                let compressor = Arc::new(Compressor::named(host, &first.compress)?);
-                lanes.workshop.compressors.push(compressor);
-                names.push(first.compress.clone());
-                names.len() - 1
-            }
-        };
+        let form = form(host, &mut lanes.workshop, &mut names, &first.compress)?;
         let members: Vec<Member> =
             group.iter().map(|it| wanted.member(host, &it.storage)).collect::<Result<_>>()?;
         let cursor = match parent {
@@ -119,7 +111,6 @@ pub(super) fn open(host: &Host, server: &Server, mut wanted: Wanted<'_>) -> Resu
         };
         let (held, journal) = resumed(number, &group, &wanted, (dead.as_mut(), &members, server))?;
         let held = Arc::new(held);
-        let spool = wanted.own.map_or_else(std::env::temp_dir, Path::to_owned);
         let beginning = Beginning {
             members,
             number: lanes.all.len(),
@@ -131,8 +122,7 @@ pub(super) fn open(host: &Host, server: &Server, mut wanted: Wanted<'_>) -> Resu
             parents: cursor.as_ref().map_or_else(Vec::new, Cursor::parts),
             held: Arc::clone(&held),
             journal,
-            spool: tempfile::tempfile_in(&spool)
-                .map_err(|e| Error::from(e).context(format!("cannot use {}", spool.display())))?,
+            spool: spool(wanted.own)?,
         };
         lanes.all.push(Lane::new(beginning));
         lanes.cursors.push(cursor);
@@ -141,6 +131,28 @@ pub(super) fn open(host: &Host, server: &Server, mut wanted: Wanted<'_>) -> Resu
     }
     lanes.parent = parent;
     Ok(lanes)
+}
+
+/// Returns the number of a compressor among those of the workshop.
+fn form(
+    host: &Host,
+    workshop: &mut Workshop,
+    names: &mut Vec<String>,
+    name: &str,
+) -> Result<usize> {
+    if let Some(known) = names.iter().position(|it| it == name) {
+        return Ok(known);
+    }
+    workshop.compressors.push(Arc::new(Compressor::named(host, name)?));
+    names.push(name.to_owned());
+    Ok(names.len() - 1)
+}
+
+/// A file without a name, for entries of the manifest.
+fn spool(own: Option<&Path>) -> Result<fs::File> {
+    let directory = own.map_or_else(std::env::temp_dir, Path::to_owned);
+    tempfile::tempfile_in(&directory)
+        .map_err(|e| Error::from(e).context(format!("cannot use {}", directory.display())))
 }
 
 /// What a lane goes on with, and where it notes what it stores. What else the

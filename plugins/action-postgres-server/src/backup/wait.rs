@@ -5,7 +5,6 @@ use std::{
     iter::Peekable,
     thread,
     time::{Duration, Instant},
-    vec,
 };
 
 use hayloft_plugin_api::{Host, Result};
@@ -77,7 +76,7 @@ pub(super) fn missing(host: &Host, server: &Server, span: Span) -> Result<Option
 struct Search<'a> {
     archive: Archive<'a>,
     wanted: BTreeSet<String>,
-    left: Peekable<vec::IntoIter<SegmentName>>,
+    left: Peekable<SegmentRange>,
 }
 
 impl<'a> Search<'a> {
@@ -88,7 +87,7 @@ impl<'a> Search<'a> {
         Ok(Self {
             archive: Archive::open(host, server)?,
             wanted: destinations.map(|it| it.storage).collect(),
-            left: range.into_iter().collect::<Vec<_>>().into_iter().peekable(),
+            left: range.peekable(),
         })
     }
 

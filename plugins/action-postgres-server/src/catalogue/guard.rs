@@ -77,10 +77,10 @@ impl Guard {
         failed: &mut dyn FnMut(&str, Error) -> Result<()>,
     ) -> Result<std::result::Result<Self, String>> {
         let mut terms = Terms { ttl: TTL, ..Terms::default() };
-        let mut guard = Self { leases: Vec::new(), _lock: None };
+        let (mut lock, mut leases) = (None, Vec::new());
         if let Some(directory) = directories::own(host, server)? {
             match Lock::take(&directory.join(format!("{}.lock", work.name())))? {
-                Tried::Taken(it) => guard._lock = Some(it),
+                Tried::Taken(it) => lock = Some(it),
                 Tried::Held(who) => return Ok(Err(who)),
             }
             // Alone here: whoever else has this token is dead.
@@ -91,7 +91,7 @@ impl Guard {
         let key = place::lease(server, work.name());
         for place in places {
             match lease(host, place, &key, &terms) {
-                Ok(lease) => guard.leases.extend(lease),
+                Ok(lease) => leases.extend(lease),
                 Err(error) if is_held(&error) => return Ok(Err(error.to_string())),
                 Err(error) => {
                     let kind = error.kind();
@@ -100,7 +100,7 @@ impl Guard {
                 }
             }
         }
-        Ok(Ok(guard))
+        Ok(Ok(Self { leases, _lock: lock }))
     }
 
     /// Makes sure that it is still ours, before a step that cannot be taken

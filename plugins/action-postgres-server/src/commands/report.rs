@@ -29,7 +29,8 @@ impl Command for Report {
             about: "Write a page that shows all backups of the PostgreSQL servers".to_owned(),
             long_about: "Writes one HTML page that needs nothing else: the backups of each active \
                          server on a line of time, their sizes and how they change, how far the \
-                         WAL reaches and what is missing of it, and what is overdue or failed. \
+                         WAL reaches and what is missing of it, its drills, and what is overdue \
+                         or failed; and the days that are staged and stored. \
                          With --json, the same for programs. Exit code 7 if somebody should look."
                 .to_owned(),
             arguments: vec![Argument::option("html", "FILE", "Where to; it is replaced")],
@@ -56,7 +57,7 @@ impl Command for Report {
         for server in self.servers.server.iter().filter(|it| it.active) {
             servers.push(report::section(host, server, made)?);
         }
-        let page = Page { made, servers };
+        let page = Page { made, servers, pool: report::pool(host, made)? };
         if let Some(file) = file {
             let path = std::path::absolute(Path::new(file))?;
             let written = write(&path, html::page(&page).as_bytes());
@@ -66,7 +67,8 @@ impl Command for Report {
         if arguments.json {
             host.print(serde_json::to_string_pretty(&page)? + "\n")?;
         }
-        let good = page.servers.iter().all(|it| it.alarms.is_empty());
+        let good = page.servers.iter().all(|it| it.alarms.is_empty())
+            && page.pool.iter().all(|it| it.alarms.is_empty());
         Ok(if good { 0 } else { 7 })
     }
 }

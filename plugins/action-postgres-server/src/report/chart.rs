@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use hayloft_plugin_api::text;
 use jiff::Timestamp;
 
-use super::{Bar, Light, WalLine, html::escaped};
+use super::{Bar, DrillMark, Light, Pool, WalLine, html::escaped, pool::PoolDay};
 
 /// How wide drawings are; they are stretched to the page.
 const WIDTH: f64 = 1000.0;
@@ -25,8 +25,17 @@ impl Axis {
     /// Spans all backups, up to now.
     pub(super) fn of(backups: &[Bar], now: Timestamp) -> Self {
         let to = seconds(now);
-        let times = backups.iter().filter_map(|it| it.begin.or(it.end)).map(seconds);
-        let from = times.fold(to - 86_400.0, f64::min);
+        let times = backups.iter().filter_map(|it| it.begin.or(it.end));
+        Self::from_first(times, to)
+    }
+
+    /// Spans all days, up to now.
+    pub(super) fn of_days(pool: &Pool, now: Timestamp) -> Self {
+        Self::from_first(pool.days.iter().filter_map(PoolDay::at), seconds(now))
+    }
+
+    fn from_first(times: impl Iterator<Item = Timestamp>, to: f64) -> Self {
+        let from = times.map(seconds).fold(to - 86_400.0, f64::min);
         Self { from, to }
     }
 
@@ -50,14 +59,22 @@ pub(super) fn class(light: Light) -> &'static str {
     }
 }
 
-/// Backups on a line of time.
-pub(super) fn time_line(backups: &[Bar], axis: Axis) -> String {
+/// Backups, and drills above them, on a line of time.
+pub(super) fn time_line(backups: &[Bar], drills: &[DrillMark], axis: Axis) -> String {
     let mut svg = begin("time line of backups", 64.0);
-    let _ = write!(
-        svg,
-        "<line class=\"axis\" x1=\"{MARGIN}\" y1=\"44\" x2=\"{}\" y2=\"44\"/>",
-        WIDTH - MARGIN
-    );
+    line(&mut svg);
+    for drill in drills {
+        let x = axis.place(drill.at);
+        let said = if drill.light == Light::Bad { "failed" } else { "proven" };
+        let _ = write!(
+            svg,
+            "<path class=\"drill {}\" d=\"M{:.1} 0h9l-4.5 9z\"><title>drill {}: {said}</title>\
+             </path>",
+            class(drill.light),
+            x - 4.5,
+            drill.at.strftime("%F %H:%M UTC"),
+        );
+    }
     for bar in backups {
         let Some(begin) = bar.begin.or(bar.end) else { continue };
         let x = axis.place(begin);
@@ -74,13 +91,47 @@ pub(super) fn time_line(backups: &[Bar], axis: Axis) -> String {
             escaped(&bar.kind),
         );
     }
+    ends(&mut svg, axis);
+    svg + "</svg>"
+}
+
+/// The days of the staging area on a line of time.
+pub(super) fn days(pool: &Pool, axis: Axis) -> String {
+    let mut svg = begin("time line of days", 64.0);
+    line(&mut svg);
+    for day in &pool.days {
+        let Some(at) = day.at() else { continue };
+        let _ = write!(
+            svg,
+            "<rect class=\"{}\" x=\"{:.1}\" y=\"12\" width=\"8\" height=\"32\" rx=\"1.5\">\
+             <title>{}: {} files, {}</title></rect>",
+            class(day.light()),
+            axis.place(at),
+            escaped(&day.date),
+            day.files,
+            text::size(day.bytes),
+        );
+    }
+    ends(&mut svg, axis);
+    svg + "</svg>"
+}
+
+fn line(svg: &mut String) {
+    let _ = write!(
+        svg,
+        "<line class=\"axis\" x1=\"{MARGIN}\" y1=\"44\" x2=\"{}\" y2=\"44\"/>",
+        WIDTH - MARGIN
+    );
+}
+
+/// The days at both ends.
+fn ends(svg: &mut String, axis: Axis) {
     for (x, anchor, at) in [(MARGIN, "start", axis.from), (WIDTH - MARGIN, "end", axis.to)] {
         #[expect(clippy::cast_possible_truncation, reason = "it was a number of seconds")]
         let day = Timestamp::from_second(at as i64).map(|it| it.strftime("%F").to_string());
         let day = day.unwrap_or_default();
         let _ = write!(svg, "<text x=\"{x}\" y=\"60\" text-anchor=\"{anchor}\">{day}</text>");
     }
-    svg + "</svg>"
 }
 
 /// How sizes change: that of the files, and what was stored.

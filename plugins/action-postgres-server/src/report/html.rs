@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use hayloft_plugin_api::text;
 
-use super::{Bar, Page, Section, chart};
+use super::{Bar, Page, Pool, Section, chart, drills};
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --fg: #1c2430; --dim: #66707f; --bg: #fbfbfa; --card: #fff;
@@ -28,6 +28,8 @@ ul.alarms { margin: .6rem 0 0; padding: .5rem .8rem .5rem 1.8rem; border-left: 3
   background: color-mix(in srgb, var(--bad) 8%, transparent); }
 svg { width: 100%; display: block; } svg text { fill: var(--dim); font-size: 12px; }
 .axis { stroke: var(--line); stroke-width: 2; }
+path.drill { stroke: var(--bg); stroke-width: .5; }
+path.good { fill: var(--good); } path.busy { fill: var(--busy); } path.bad { fill: var(--bad); }
 rect.good { fill: var(--good); } rect.busy { fill: var(--busy); } rect.bad { fill: var(--bad); }
 polyline { fill: none; stroke-width: 2; vector-effect: non-scaling-stroke; }
 polyline.size { stroke: var(--size); } polyline.stored { stroke: var(--stored); }
@@ -61,11 +63,13 @@ pub(super) fn escaped(text: &str) -> String {
 /// Writes the page.
 pub(crate) fn page(page: &Page) -> String {
     let made = page.made.strftime("%F %H:%M UTC");
-    let bad = page.servers.iter().filter(|it| !it.alarms.is_empty()).count();
-    let (light, said) = match (bad, page.servers.len()) {
-        (0, 0) => ("busy", "no server is configured".to_owned()),
+    let pool = page.pool.iter().map(|it| &it.alarms);
+    let all = page.servers.iter().map(|it| &it.alarms).chain(pool);
+    let bad = all.clone().filter(|it| !it.is_empty()).count();
+    let (light, said) = match (bad, all.count()) {
+        (0, 0) => ("busy", "nothing is configured".to_owned()),
         (0, _) => ("good", "all is well".to_owned()),
-        (bad, all) => ("bad", format!("{bad} of {all} servers need a look")),
+        (bad, all) => ("bad", format!("{bad} of {all} need a look")),
     };
     let mut html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -79,26 +83,15 @@ pub(crate) fn page(page: &Page) -> String {
     for section in &page.servers {
         write_section(&mut html, section, page);
     }
+    if let Some(pool) = &page.pool {
+        write_pool(&mut html, pool, page);
+    }
     html + "</body></html>\n"
 }
 
 fn write_section(html: &mut String, section: &Section, page: &Page) {
-    let good = section.alarms.is_empty();
-    let (light, said) = if good { ("good", "in order") } else { ("bad", "look at this") };
-    let _ = write!(
-        html,
-        "<section id=\"{0}\"><header><h2>{0}</h2><span class=\"tag {light}\">{said}</span>\
-         <span class=\"dim\">{1}</span></header>",
-        escaped(&section.name),
-        escaped(section.description.as_deref().unwrap_or_default())
-    );
-    if !good {
-        html.push_str("<ul class=\"alarms\">");
-        for alarm in &section.alarms {
-            let _ = write!(html, "<li>{}</li>", escaped(alarm));
-        }
-        html.push_str("</ul>");
-    }
+    let description = section.description.as_deref().unwrap_or_default();
+    write_head(html, &section.name, description, &section.alarms);
     let axis = chart::Axis::of(&section.backups, page.made);
     let policy = section.policy.as_deref().unwrap_or("kept for ever");
     let _ = write!(
@@ -106,8 +99,10 @@ fn write_section(html: &mut String, section: &Section, page: &Page) {
         "<h3>Backups ({}), {}</h3>{}",
         section.backups.len(),
         escaped(policy),
-        chart::time_line(&section.backups, axis)
+        chart::time_line(&section.backups, &section.drills, axis)
     );
+    let proven = drills::proven(&section.drills);
+    let _ = write!(html, "<div class=\"dim\">{}</div>", escaped(&proven));
     if let Some(sizes) = chart::sizes(&section.backups, axis) {
         let _ = write!(
             html,
@@ -117,6 +112,56 @@ fn write_section(html: &mut String, section: &Section, page: &Page) {
     write_wal(html, section);
     write_backups(html, &section.backups);
     html.push_str("</section>\n");
+}
+
+/// A title, how good it is, and what is not.
+fn write_head(html: &mut String, name: &str, description: &str, alarms: &[String]) {
+    let good = alarms.is_empty();
+    let (light, said) = if good { ("good", "in order") } else { ("bad", "look at this") };
+    let _ = write!(
+        html,
+        "<section id=\"{0}\"><header><h2>{0}</h2><span class=\"tag {light}\">{said}</span>\
+         <span class=\"dim\">{1}</span></header>",
+        escaped(name),
+        escaped(description)
+    );
+    if !good {
+        html.push_str("<ul class=\"alarms\">");
+        for alarm in alarms {
+            let _ = write!(html, "<li>{}</li>", escaped(alarm));
+        }
+        html.push_str("</ul>");
+    }
+}
+
+/// The staging area.
+fn write_pool(html: &mut String, pool: &Pool, page: &Page) {
+    let directory = pool.directory.display().to_string();
+    write_head(html, "Staged days", &directory, &pool.alarms);
+    let axis = chart::Axis::of_days(pool, page.made);
+    let _ = write!(html, "<h3>Days ({})</h3>{}", pool.days.len(), chart::days(pool, axis));
+    html.push_str(
+        "<details open><summary>All days</summary><table><tr><th>Day</th><th>Status</th>\
+         <th>Files</th><th>Size</th><th>Peers</th></tr>",
+    );
+    for day in pool.days.iter().rev() {
+        let said = match (day.staged, day.stored) {
+            (_, true) => "STORED",
+            (true, false) => "STAGED",
+            (false, false) => "NOT STAGED",
+        };
+        let _ = write!(
+            html,
+            "<tr><td>{}</td><td><span class=\"tag {}\">{said}</span></td>\
+             <td class=\"number\">{}</td><td class=\"number\">{}</td><td>{}</td></tr>",
+            escaped(&day.date),
+            chart::class(day.light()),
+            day.files,
+            text::size(day.bytes),
+            escaped(&day.peers.join(", ")),
+        );
+    }
+    html.push_str("</table></details></section>\n");
 }
 
 fn write_wal(html: &mut String, section: &Section) {
@@ -206,13 +251,14 @@ mod tests {
             policy: None,
             backups: vec![one("20260101T010000", Light::Good), one("20260102T010000", Light::Bad)],
             wal: Vec::new(),
+            drills: Vec::new(),
             alarms: vec!["overdue \"now\"".to_owned()],
         };
         let made = "2026-01-03T00:00:00Z".parse().unwrap();
-        let html = page(&Page { made, servers: vec![section] });
+        let html = page(&Page { made, servers: vec![section], pool: None });
         assert!(!html.contains("<script") && !html.contains("src=") && !html.contains("http:"));
         for part in [
-            "1 of 1 servers need a look",
+            "1 of 1 need a look",
             "a &amp; b",
             "overdue &quot;now&quot;",
             "&lt;script&gt;",
@@ -221,7 +267,7 @@ mod tests {
         ] {
             assert!(html.contains(part), "{part}");
         }
-        let empty = page(&Page { made, servers: Vec::new() });
-        assert!(empty.contains("no server is configured"));
+        let empty = page(&Page { made, servers: Vec::new(), pool: None });
+        assert!(empty.contains("nothing is configured"));
     }
 }

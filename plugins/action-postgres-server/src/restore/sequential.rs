@@ -67,16 +67,15 @@ impl<'a> Sequential<'a> {
         let open = self.open.entry(known.backup.clone()).or_default();
         let goes_on = open.iter().position(|it| it.part == part && it.at <= start);
         // The one that was used last is the last one.
-        let mut stream = match goes_on {
-            Some(at) => open.remove(at),
-            None => {
-                open.retain(|it| it.part != part);
-                if open.len() == MOST_OPEN {
-                    open.remove(0);
-                }
-                let reader = self.begin(known).map_err(about)?;
-                Stream { part, at: 0, reader }
+        let mut stream = if let Some(at) = goes_on {
+            open.remove(at)
+        } else {
+            open.retain(|it| it.part != part);
+            if open.len() == MOST_OPEN {
+                open.remove(0);
             }
+            let reader = self.begin(known).map_err(about)?;
+            Stream { part, at: 0, reader }
         };
         let content = stream.read(start, end).map_err(about)?;
         self.open.entry(known.backup.clone()).or_default().push(stream);

@@ -77,6 +77,17 @@ pub(crate) fn verify(host: &Host, server: &Server, options: &Options) -> Result<
     let mut report = run.report.into_inner().unwrap_or_else(PoisonError::into_inner);
     report.bytes = run.read.into_inner();
     report.seconds = began.elapsed().as_secs_f64();
+    asked_for(server, options, (&names, &seen), last)?;
+    Ok(report)
+}
+
+/// Fails if what was asked for is not there at all.
+fn asked_for(
+    server: &Server,
+    options: &Options,
+    (names, seen): (&[String], &HashSet<Seen>),
+    last: Option<Error>,
+) -> Result<()> {
     if let Some(missing) = options.backups.iter().find(|id| !seen.iter().any(|it| it.0 == **id)) {
         let message = format!("there is no backup {missing} of server {}", server.name);
         return Err(last.unwrap_or_else(|| Error::new(ErrorKind::NOT_FOUND, message)));
@@ -85,7 +96,7 @@ pub(crate) fn verify(host: &Host, server: &Server, options: &Options) -> Result<
         let message = format!("server {} has no <storage>", server.name);
         return Err(Error::new(ErrorKind::CONFIGURATION, message));
     }
-    Ok(report)
+    Ok(())
 }
 
 /// Returns the directory of a server on this machine, and what is known there.
