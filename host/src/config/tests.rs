@@ -279,8 +279,8 @@ fn servers_alone_need_none_of_cedar_backups_sections() {
         let text = format!("<cb_config>{sections}</cb_config>");
         let document = Document::from_bytes(Path::new("x.conf"), text.as_bytes()).unwrap();
         let (_, problems) = cedar::read(&document.root, &cedar::Names::any());
-        let causes: Vec<&str> = problems.iter().map(|it| it.cause.name()).collect();
-        let found: Vec<&str> = causes.into_iter().filter(|it| it.starts_with("No")).collect();
+        let names = problems.iter().map(|it| it.cause.name());
+        let found: Vec<&str> = names.filter(|it| it.starts_with("No")).collect();
         assert_eq!(found, expected, "{sections}");
     }
 }

@@ -161,8 +161,8 @@ fn backups_in_a_storage_of_their_own_are_listed_expire_and_keep_their_wal() {
     let at = |n: usize| segments[n];
     setting.store("shelf", &Backup::done("20260101T010000", (at(0), at(1))));
     setting.store("shelf", &Backup::done("20260102T010000", (at(3), at(4))));
-    let list = setting.pg(&["list", "main"]).exits(0);
-    list.says("20260101T010000").says("20260102T010000");
+    let listed = setting.pg(&["list", "main"]).exits(0);
+    listed.says("20260101T010000").says("20260102T010000");
 
     // Nobody takes away by hand what they need.
     let last = format!("0000000100000000{:08X}", at(5));

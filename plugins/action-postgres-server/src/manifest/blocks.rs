@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn the_hash_is_that_of_the_whole_frame_and_each_block_has_its_own() {
-        let frame: Vec<u8> = (0..FRAME).map(|it| (it * it >> 7).to_le_bytes()[0]).collect();
+        let frame: Vec<u8> = (0..FRAME).map(|it| ((it * it) >> 7).to_le_bytes()[0]).collect();
         for length in [0, 1, BLOCK, frame.len() - 1] {
             assert_eq!(hash(&frame[..length]), (blake3::hash(&frame[..length]), None));
         }
