@@ -37,6 +37,11 @@ impl Process {
         Some(Self { id, parent, group, session, started })
     }
 
+    /// Tells whether both are one process, whose parent may have ended.
+    fn is(&self, other: &Self) -> bool {
+        (self.id, self.started) == (other.id, other.started)
+    }
+
     fn is_alive(&self) -> bool {
         Self::read(self.id).is_some_and(|it| it.started == self.started)
     }
@@ -61,6 +66,25 @@ impl Family {
     pub(crate) fn of_program(id: u32) -> Self {
         let Ok(id) = i32::try_from(id) else { return Self::default() };
         Self::find(&all(), |it| it.id == id || it.group == id, |_| true)
+    }
+
+    /// Kills a program, its group, and what they have started.
+    ///
+    /// Each is stopped first, until there is nobody left who could start
+    /// another one while the last are killed. Otherwise what was just being
+    /// started would lose its parent, and so never be found again.
+    pub(crate) fn kill_program(id: u32) {
+        let mut stopped = Self::default();
+        loop {
+            let mut fresh = Self::of_program(id);
+            fresh.0.retain(|it| !stopped.0.iter().any(|other| other.is(it)));
+            if fresh.is_empty() {
+                break;
+            }
+            fresh.signal(Signal::STOP);
+            stopped.0.extend(fresh.0);
+        }
+        stopped.signal(Signal::KILL);
     }
 
     /// Finds a session, and what its members have started elsewhere; what its
@@ -176,7 +200,7 @@ mod tests {
             Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         output.read_line(&mut String::new()).unwrap();
-        Family::of_program(child.id()).signal(Signal::KILL);
+        Family::kill_program(child.id());
         // The end of the output: nobody is left who could write.
         assert_eq!(output.read_line(&mut String::new()).unwrap(), 0);
         child.wait().unwrap();

@@ -155,7 +155,7 @@ impl Running {
 
     fn kill(&mut self) {
         if !self.watch.ended.swap(true, Ordering::AcqRel) {
-            Family::of_program(self.child.id()).signal(Signal::KILL);
+            Family::kill_program(self.child.id());
             // The process is reaped; how it ended does not matter any more.
             drop(self.child.wait());
         }
@@ -194,7 +194,7 @@ fn spawn_watch(
                     thread::sleep(PULSE);
                 }
                 if !watch.ended.load(Ordering::Acquire) {
-                    Family::of_program(process).signal(Signal::KILL);
+                    Family::kill_program(process);
                 }
                 // Some may have outlived their parents.
                 family.signal(Signal::KILL);
