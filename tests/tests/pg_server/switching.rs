@@ -24,6 +24,17 @@ fn quick() -> Switching {
     Switching { every: Duration::from_secs(1), times: 5, checkpoint_after, ..Switching::default() }
 }
 
+/// Writes WAL that nothing finishes, and waits until the standby has it: the
+/// end of a backup would lie before it otherwise, and not wait for it.
+fn write_wal(primary: &Postgres, standby: &Postgres) {
+    primary.sql("postgres", "CREATE TABLE t AS SELECT generate_series(1, 1000)");
+    let written = primary.sql("postgres", "SELECT pg_current_wal_lsn()");
+    let replayed = format!("SELECT pg_last_wal_replay_lsn() >= '{written}'");
+    while standby.sql("postgres", &replayed) != "t" {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn a_backup_of_a_standby_that_waits_for_its_archive_ends() {
     // A standby refuses a backup without them.
@@ -33,8 +44,7 @@ fn a_backup_of_a_standby_that_waits_for_its_archive_ends() {
     let standby = standby_with(&primary, archiving);
     let (ours, theirs) = (connect(&standby, "postgres"), connect(&primary, "postgres"));
     let version = version_of(&ours);
-    // WAL of its own that nothing finishes.
-    primary.sql("postgres", "CREATE TABLE t AS SELECT generate_series(1, 1000)");
+    write_wal(&primary, &standby);
     BackupStart::begin(&ours, version, "waits", true).unwrap();
     let (stopped, switched) =
         while_switching(&theirs, &quick(), || BackupStopped::end(&ours, version, true));
@@ -104,7 +114,7 @@ fn the_end_of_a_backup_does_not_wait_for_ever() {
     let standby = standby_with(&primary, archiving);
     let ours = connect(&standby, "postgres");
     let version = version_of(&ours);
-    primary.sql("postgres", "CREATE TABLE t AS SELECT generate_series(1, 1000)");
+    write_wal(&primary, &standby);
     BackupStart::begin(&ours, version, "waits", true).unwrap();
     let began = Instant::now();
     let error = BackupStopped::end_within(&ours, version, Duration::from_secs(2)).unwrap_err();

@@ -67,7 +67,7 @@ fn what_a_backup_needs_stays_whatever_is_asked_for() {
     delete(&ground, "000000010000000000000012").exits(0);
     assert_eq!(names(&ground).first().unwrap(), "000000010000000000000005");
     info("20261104T000000", "nonsense");
-    delete(&ground, "000000010000000000000012").exits(1).complains("begin_xlog is `nonsense`");
+    delete(&ground, "000000010000000000000012").exits(1).complains("begin_xlog: `nonsense`");
     assert_eq!(names(&ground).len(), 15);
     delete(&ground, "00000002.history").exits(1).complains("no name of a segment");
     delete(&ground, "000000010000000000000FFF").exits(1);
