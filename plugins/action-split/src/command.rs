@@ -74,9 +74,15 @@ impl Command for Join {
     }
 }
 
-/// Without a configuration nothing is known of the parts.
+/// Without a working directory nothing is known of the parts.
 fn records(host: &Host) -> Records<SplitFile> {
-    if host.settings().is_ok() { Records::load(host) } else { Records::default() }
+    if has_options(host) { Records::load(host) } else { Records::default() }
+}
+
+/// Whether there is a configuration with `<options>`: a working directory, and
+/// somebody to own what is written.
+fn has_options(host: &Host) -> bool {
+    host.settings().is_ok_and(|it| !it.working_dir.as_os_str().is_empty())
 }
 
 /// Returns what a word of the command line means: sets, and whether the word
@@ -125,7 +131,7 @@ impl Work<'_> {
             None => path.clone(),
         };
         let in_place = self.into.is_none();
-        let own = in_place && self.host.settings().is_ok();
+        let own = in_place && has_options(self.host);
         let joining =
             Joining { host: self.host, set, record: record.as_ref(), target: &target, own };
         if !joining.is_done().map_err(context)? {
