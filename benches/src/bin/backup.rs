@@ -90,6 +90,7 @@ fn restore(ground: &Ground) {
     );
     let prepare = || {
         ground.remove("restored");
+        fs::create_dir_all(ground.path("restored")).unwrap();
         measure(shell("sync"));
     };
     let all = [Some(contender("hayloft pg restore", prepare, line)), pgbackrest_restore(ground)];

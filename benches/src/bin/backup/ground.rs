@@ -138,13 +138,12 @@ impl Ground {
     /// Archives all WAL, so that the backups can be restored.
     pub(crate) fn archive(&self, compress: &str) {
         let call = self.configured(compress);
-        self.server.sql("postgres", "SELECT pg_switch_wal()");
-        let current = self.server.sql("postgres", "SELECT pg_walfile_name(pg_current_wal_lsn())");
+        let last = self.server.sql("postgres", "SELECT pg_walfile_name(pg_switch_wal())");
         let begin =
             format!("grep -h begin_wal= {}/main/base/*/backup.info", self.path("ours").display());
         let line = format!(
             "first=$({begin} | cut -d= -f2); cd {}/pg_wal; for it in 0*; do if [[ ${{#it}} = 24 && \
-             ! $it < $first && $it < {current} ]]; then {call} wal push main $PWD/$it; fi; done",
+             ! $it < $first && ! $it > {last} ]]; then {call} wal push main $PWD/$it; fi; done",
             self.data().display()
         );
         measure(shell(&line));
