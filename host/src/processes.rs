@@ -72,10 +72,12 @@ impl Family {
     ///
     /// Each is stopped first, until there is nobody left who could start
     /// another one while the last are killed. Otherwise what was just being
-    /// started would lose its parent, and so never be found again.
+    /// started would lose its parent, and so never be found again. Who may not
+    /// be stopped, and goes on starting others, does not hold this up for ever.
     pub(crate) fn kill_program(id: u32) {
+        const MOST_ROUNDS: usize = 20;
         let mut stopped = Self::default();
-        loop {
+        for _ in 0..MOST_ROUNDS {
             let mut fresh = Self::of_program(id);
             fresh.0.retain(|it| !stopped.0.iter().any(|other| other.is(it)));
             if fresh.is_empty() {
