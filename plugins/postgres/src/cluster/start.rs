@@ -195,8 +195,8 @@ fn wait(
 ) -> Result<RunningServer, ClusterError> {
     let what = ("the server did not get there", "waiting for the server");
     patience.until(what, |last| {
-        let ended = child.ended.get().copied();
-        if let Some(status) = ended {
+        if let Some(status) = child.ended.get().copied() {
+            await_collector(directory);
             let how = format!("it ended ({status})");
             return Err(log::failure(&child.mark.since(), &directory.path, Some(how)));
         }
@@ -211,6 +211,18 @@ fn wait(
             _ => Ok(None),
         }
     })
+}
+
+/// Waits a little until nothing of an ended server works in its directory: its
+/// logging collector outlives it until it has written what the server said, and
+/// may not even have said yet which file it writes to.
+fn await_collector(directory: &DataDirectory) {
+    let patience = Patience::of(Duration::from_secs(5));
+    let what = ("the server's last processes did not end", "waiting for the server's log");
+    // Somebody who stays is no reason to keep what is known from the caller.
+    let _ = patience.until(what, |_| {
+        Ok(process::postgres_in(directory.id).is_empty().then_some(()))
+    });
 }
 
 /// Waits until a server that somebody else starts is so far.
