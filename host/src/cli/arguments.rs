@@ -161,7 +161,7 @@ pub enum ConfigCommand {
     Check,
     /// Show the configuration as it is understood, secrets hidden
     Show,
-    /// Describe every element that there is
+    /// Print the reference: every element of the program and of the actions that Cedar Backup has
     Schema {
         /// As a page of Markdown
         #[arg(long, conflicts_with = "json")]

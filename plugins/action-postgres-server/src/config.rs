@@ -237,6 +237,9 @@ fn wrong(message: String) -> Error {
 }
 
 #[cfg(test)]
+mod documented_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

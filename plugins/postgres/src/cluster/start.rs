@@ -220,9 +220,8 @@ fn await_collector(directory: &DataDirectory) {
     let patience = Patience::of(Duration::from_secs(5));
     let what = ("the server's last processes did not end", "waiting for the server's log");
     // Somebody who stays is no reason to keep what is known from the caller.
-    let _ = patience.until(what, |_| {
-        Ok(process::postgres_in(directory.id).is_empty().then_some(()))
-    });
+    let _ =
+        patience.until(what, |_| Ok(process::postgres_in(directory.id).is_empty().then_some(())));
 }
 
 /// Waits until a server that somebody else starts is so far.
