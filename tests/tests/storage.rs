@@ -17,6 +17,8 @@ use std::{
     process::Stdio,
 };
 
+use hayloft_test_servers::ManyKeys;
+
 use self::bench::{Bench, peak_memory};
 
 #[test]
@@ -155,24 +157,30 @@ fn objects_are_listed_as_files_are() {
 fn a_list_of_any_length_needs_the_same_memory() {
     let bench = Bench::new();
     let mut peaks = Vec::new();
-    let mut there = 0;
-    for count in [30_000, 150_000] {
-        for number in there..count {
-            bench.place("bucket", &format!("{number:08}/{}", "x".repeat(100)), b"");
-        }
-        there = count;
+    for count in [30_000, 300_000] {
+        let server = ManyKeys::start(count);
+        bench.configure(&server.endpoint());
         let mut child =
             bench.command(&["ls", "-r", "bucket:"]).stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        for line in lines.by_ref().take(count - 2000) {
-            line.unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (mut number, mut peak) = (0, 0);
+        for line in lines {
+            assert_eq!(line.unwrap(), ManyKeys::key(number));
+            number += 1;
+            // Some of the list is still in the pipe, so that the program is there.
+            if number == count - 2000 {
+                peak = peak_memory(&child);
+            }
         }
-        peaks.push(peak_memory(&child));
-        assert_eq!(lines.count(), 2000);
+        assert_eq!(number, count);
         assert!(child.wait().unwrap().success());
+        assert!(server.requests() < count / 1000 + 20, "{}", server.requests());
+        peaks.push(peak);
+        let total = bench.ok(&["du", "--depth", "0", "--json", "bucket:"]).json();
+        assert_eq!((&total["objects"], &total["size"]), (&count.into(), &server.size().into()));
     }
-    // The names of those that are more would need as much alone.
-    assert!(peaks[1] < peaks[0] + (12 << 20), "{peaks:?}");
+    // What is known of those that are more would need 50 MB.
+    assert!(peaks[1] < peaks[0] + (16 << 20), "{peaks:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
-//! An object of 1 GiB to a store and back, and 10,000 small ones, against
-//! `rclone`, `s5cmd` and `aws`, all with the same store on loopback. Arguments
-//! choose what is measured: `up`, `down`, `small`; all without any.
+//! An object of 1 GiB to a store and back, 10,000 small ones, and a list of two
+//! million, against `rclone`, `s5cmd` and `aws`, all with the same store on
+//! loopback. Arguments choose what is measured: `up`, `down`, `small`, `list`;
+//! all without any.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -15,11 +16,12 @@ use std::{
 };
 
 use hayloft_benches::{Contender, Measured, compete, directory, installed, program};
-use hayloft_test_servers::{ACCESS_KEY, BUCKET, S3Server, SECRET_KEY};
+use hayloft_test_servers::{ACCESS_KEY, BUCKET, ManyKeys, S3Server, SECRET_KEY};
 
 const LARGE: usize = 1 << 30;
 const SMALL: usize = 10_000;
 const SMALL_SIZE: usize = 1000;
+const MANY: u64 = 2_000_000;
 /// How much is on its way at the same time, for all.
 const CONCURRENCY: &str = "16";
 const PART_MIB: u64 = 16;
@@ -29,7 +31,7 @@ fn main() {
     let dir = directory("objects");
     write_files(&dir);
     let server = S3Server::start();
-    let bench = Bench { dir: &dir, server: &server };
+    let bench = Bench { dir: &dir, server: &server, endpoint: server.endpoint() };
     bench.configure();
 
     let wanted: Vec<String> = std::env::args().skip(1).collect();
@@ -79,7 +81,28 @@ fn main() {
             ),
         );
     }
+    if is_wanted("list") {
+        list(&dir, &server);
+    }
     fs::remove_dir_all(&dir).unwrap();
+}
+
+/// Lists more keys than anybody wants to keep in memory.
+fn list(dir: &Path, server: &S3Server) {
+    let many = ManyKeys::start(MANY);
+    let bench = Bench { dir, server, endpoint: many.endpoint() };
+    bench.configure();
+    let measured = compete(
+        "2,000,000 keys listed",
+        &bench.all(
+            &["storage", "ls", "--recursive", "store:"],
+            &["lsf", "--recursive", "--fast-list", "--files-only", "bench:backups"],
+            &["ls", "s3://backups/*"],
+            // It takes minutes.
+            &[],
+        ),
+    );
+    println!("  listing took {} MiB of the 64 MiB that are allowed", measured[0].memory >> 20);
 }
 
 /// Says how much memory was used, and how much may be: all parts that are on
@@ -116,11 +139,13 @@ fn write_files(dir: &Path) {
 struct Bench<'a> {
     dir: &'a Path,
     server: &'a S3Server,
+    /// Where the store is that is asked.
+    endpoint: String,
 }
 
 impl Bench<'_> {
     fn configure(&self) {
-        let (dir, endpoint) = (self.dir.display(), self.server.endpoint());
+        let (dir, endpoint) = (self.dir.display(), &self.endpoint);
         fs::create_dir_all(self.dir.join("work")).unwrap();
         let user = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
         let text = format!(
@@ -172,7 +197,7 @@ impl Bench<'_> {
                 command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY);
                 command.env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
                 command.env("AWS_REGION", "us-east-1");
-                command.arg("--endpoint-url").arg(it.server.endpoint());
+                command.arg("--endpoint-url").arg(&it.endpoint);
                 command.args(["--log", "error", "--numworkers", CONCURRENCY]);
                 command
             }));
@@ -183,7 +208,7 @@ impl Bench<'_> {
                 command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY);
                 command.env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
                 command.env("AWS_REGION", "us-east-1");
-                command.arg("--endpoint-url").arg(it.server.endpoint());
+                command.arg("--endpoint-url").arg(&it.endpoint);
                 command
             }));
         }

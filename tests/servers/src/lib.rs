@@ -12,10 +12,12 @@ mod certificate;
 mod external;
 mod garage;
 mod gcs;
+mod many;
 mod moto;
 mod proxy;
 mod s3;
 mod serving;
+mod sts;
 mod webdav;
 
 pub use self::{
@@ -23,8 +25,10 @@ pub use self::{
     certificate::Certificate,
     garage::{GARAGE_KEY, GARAGE_SECRET, Garage},
     gcs::GcsServer,
+    many::ManyKeys,
     moto::Moto,
     proxy::{Call, Fault, Proxy},
     s3::{ACCESS_KEY, BUCKET, Behaviour, S3Server, SECRET_KEY, Stored},
+    sts::StsServer,
     webdav::{DAV_PASSWORD, DAV_USER, WebDavServer},
 };
