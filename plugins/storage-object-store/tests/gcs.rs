@@ -54,6 +54,7 @@ fn the_plugin_keeps_to_the_contract_with_and_without_conditions() {
         let suite = conformance::suite!()
             .only("storage", "gcs")
             .set("bucket", BUCKET)
+            .nowhere("bucket", "nobodys")
             .set("endpoint", server.endpoint())
             .set("credentials_file", &file)
             .set("part_size", "5 MB")
