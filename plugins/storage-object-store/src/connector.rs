@@ -3,6 +3,8 @@
 //! It reads what a store says when it says no, keeps to the configured rate,
 //! and adds conditions to requests that `object_store` makes without.
 
+mod keys;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -22,11 +24,7 @@ use object_store::{
     },
 };
 
-use crate::{
-    failure::{CredentialsMissing, Refusal, deepest},
-    rate::Rate,
-    sum::Sum,
-};
+use crate::{failure::Refusal, rate::Rate, sum::Sum};
 
 /// How much of a refusal is read.
 const LONGEST_REFUSAL: usize = 64 << 10;
@@ -109,8 +107,9 @@ struct Watched {
 impl HttpService for Watched {
     async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let authority = request.uri().authority().map(|it| it.as_str().to_ascii_lowercase());
-        if authority.as_deref() != Some(self.shared.home.as_str()) {
-            return self.ask_for_credentials(request).await;
+        // A store may give keys itself.
+        if authority.as_deref() != Some(self.shared.home.as_str()) || keys::shows_token(&request) {
+            return keys::ask(&self.client, request).await;
         }
         let completes = completed_upload(&request);
         if let Some((name, value)) = completes.as_deref().and_then(|it| self.condition(it)) {
@@ -145,21 +144,6 @@ impl Watched {
     fn condition(&self, upload: &str) -> Option<Header> {
         let all = self.shared.conditions.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(upload).cloned()
-    }
-
-    /// A failure to get credentials must not look as if it were the store's.
-    async fn ask_for_credentials(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let host = request.uri().host().unwrap_or_default().to_owned();
-        let missing = |why: String| {
-            let text = format!("{host}, which is to give credentials, {why}");
-            HttpError::new(HttpErrorKind::Unknown, CredentialsMissing(text))
-        };
-        let answer = self.client.execute(request).await;
-        let answer = answer.map_err(|e| missing(format!("cannot be reached: {}", deepest(&e))))?;
-        if answer.status().is_success() {
-            return Ok(answer);
-        }
-        Err(missing(format!("answers {}", answer.status())))
     }
 }
 

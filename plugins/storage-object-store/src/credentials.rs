@@ -16,7 +16,10 @@ use object_store::{
     aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential},
 };
 
-use self::profile::{Profile, Profiles};
+use self::{
+    endpoint::Service,
+    profile::{Profile, Profiles},
+};
 use crate::config::{Address, S3Settings};
 
 /// Where keys come from, and what was found with them.
@@ -35,15 +38,13 @@ pub(crate) struct Access {
 #[derive(Debug)]
 enum Keys {
     /// Until the store says that they have expired.
-    Fixed {
-        id: String,
-        secret: Secret,
-        token: Option<Secret>,
-    },
+    Fixed { id: String, secret: Secret, token: Option<Secret> },
     WebIdentity {
         token_file: PathBuf,
         role: String,
         session: Option<String>,
+        /// Who gives keys for the token, if not Amazon.
+        giver: Option<Address>,
     },
     /// A container, or the instance: `object_store` knows how to ask.
     Surroundings,
@@ -71,7 +72,7 @@ fn find_in(own: &S3Settings, variable: Variables<'_>) -> Result<Access> {
         ca_file: variable("AWS_CA_BUNDLE").map(PathBuf::from),
     };
     if access.endpoint.is_none() {
-        access.endpoint = endpoint::of_environment(variable)?;
+        access.endpoint = endpoint::of_environment(Service::S3, variable)?;
     }
     if let Some(keys) = keys_of_configuration(own)? {
         access.keys = keys;
@@ -97,6 +98,12 @@ fn find_in(own: &S3Settings, variable: Variables<'_>) -> Result<Access> {
     if let Some(keys) = keys.or_else(|| web_identity(variable)) {
         access.keys = keys;
     }
+    if let Keys::WebIdentity { giver, .. } = &mut access.keys {
+        *giver = endpoint::of_environment(Service::Sts, variable)?;
+        if let (None, Some(profile)) = (&giver, &profile) {
+            *giver = endpoint::of_profile(Service::Sts, profile, variable)?;
+        }
+    }
     Ok(access)
 }
 
@@ -119,7 +126,7 @@ fn keys_of_environment(variable: Variables<'_>) -> Option<Keys> {
 fn web_identity(variable: Variables<'_>) -> Option<Keys> {
     let token_file = variable("AWS_WEB_IDENTITY_TOKEN_FILE")?.into();
     let (role, session) = (variable("AWS_ROLE_ARN")?, variable("AWS_ROLE_SESSION_NAME"));
-    Some(Keys::WebIdentity { token_file, role, session })
+    Some(Keys::WebIdentity { token_file, role, session, giver: None })
 }
 
 /// Variables that say where surroundings are asked.
@@ -129,10 +136,6 @@ const SURROUNDINGS: [(&str, AmazonS3ConfigKey); 4] = [
     ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", AmazonS3ConfigKey::ContainerAuthorizationTokenFile),
     ("AWS_EC2_METADATA_SERVICE_ENDPOINT", AmazonS3ConfigKey::MetadataEndpoint),
 ];
-
-/// The variable that says who gives keys for a token, if not Amazon.
-const WEB_IDENTITY: [(&str, AmazonS3ConfigKey); 1] =
-    [("AWS_ENDPOINT_URL_STS", AmazonS3ConfigKey::StsEndpoint)];
 
 /// Keys that somebody may put in the place of those that have expired.
 #[derive(Debug)]
@@ -182,7 +185,7 @@ impl Access {
             self.region = profile.setting("region");
         }
         if self.endpoint.is_none() {
-            self.endpoint = endpoint::of_profile(profile, variable)?;
+            self.endpoint = endpoint::of_profile(Service::S3, profile, variable)?;
         }
         if self.ca_file.is_none() {
             self.ca_file = profile.setting("ca_bundle").map(PathBuf::from);
@@ -202,29 +205,27 @@ impl Access {
                 let keys = Arc::new(Renewed { own: own.clone(), now });
                 return (builder.with_credentials(Arc::clone(&keys) as _), Some(keys));
             }
-            Keys::WebIdentity { token_file, role, session } => {
-                let file = token_file.to_string_lossy();
-                let builder = builder
-                    .with_config(AmazonS3ConfigKey::WebIdentityTokenFile, file)
-                    .with_config(AmazonS3ConfigKey::RoleArn, role);
-                let builder = with_variables(builder, WEB_IDENTITY);
-                match session {
-                    Some(it) => builder.with_config(AmazonS3ConfigKey::RoleSessionName, it),
-                    None => builder,
-                }
+            Keys::WebIdentity { token_file, role, session, giver } => {
+                let file = token_file.to_string_lossy().into_owned();
+                let giver = giver.map(|it| it.as_str().to_owned());
+                let settings = [
+                    (AmazonS3ConfigKey::WebIdentityTokenFile, Some(file)),
+                    (AmazonS3ConfigKey::RoleArn, Some(role)),
+                    (AmazonS3ConfigKey::RoleSessionName, session),
+                    (AmazonS3ConfigKey::StsEndpoint, giver),
+                ];
+                let told = settings.into_iter().filter_map(|(key, value)| Some((key, value?)));
+                told.fold(builder, |it, (key, value)| it.with_config(key, value))
             }
-            Keys::Surroundings => with_variables(builder, SURROUNDINGS),
+            Keys::Surroundings => with_variables(builder),
         };
         (builder, None)
     }
 }
 
-/// Tells `object_store` what variables say.
-fn with_variables<const N: usize>(
-    builder: AmazonS3Builder,
-    all: [(&str, AmazonS3ConfigKey); N],
-) -> AmazonS3Builder {
-    all.into_iter().fold(builder, |it, (name, key)| {
+/// Tells `object_store` what variables say of the surroundings.
+fn with_variables(builder: AmazonS3Builder) -> AmazonS3Builder {
+    SURROUNDINGS.into_iter().fold(builder, |it, (name, key)| {
         match env::var(name).ok().filter(|it| !it.is_empty()) {
             Some(value) => it.with_config(key, value),
             None => it,

@@ -38,7 +38,9 @@ pub(crate) fn explain(failure: &Failure, doing: &str, place: &str, advice: &Advi
         Failure::Damaged(_) => (ErrorKind::CORRUPT, None),
         Failure::Lost(_) => (ErrorKind::TRANSIENT, Some("try again".into())),
         Failure::GivenUp(it) => return explain(it, doing, place, advice),
-        Failure::NoCredentials(_) => (ErrorKind::PERMISSION, Some(advice.no_keys.into())),
+        Failure::NoCredentials { remedy, .. } => {
+            (ErrorKind::PERMISSION, Some(remedy.unwrap_or(advice.no_keys).into()))
+        }
         Failure::Nonsense(text) if text.contains("certificate") => (
             ErrorKind::OTHER,
             Some(

@@ -59,8 +59,13 @@ pub(crate) enum Failure {
     #[error("{0}")]
     GivenUp(Box<Failure>),
     /// Nobody tells us the keys that we need.
-    #[error("{0}")]
-    NoCredentials(String),
+    #[error("{text}")]
+    NoCredentials {
+        /// What is wrong.
+        text: String,
+        /// What to do about it, if it is not to give keys in another way.
+        remedy: Option<&'static str>,
+    },
     /// The store has no such thing.
     #[error("{0}")]
     Unsupported(String),
@@ -70,6 +75,11 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// Nobody tells us any keys.
+    pub(crate) fn no_keys(text: String) -> Self {
+        Self::NoCredentials { text, remedy: None }
+    }
+
     /// Tells whether asking again may help.
     pub(crate) fn is_transient(&self) -> bool {
         matches!(self, Self::Busy(_) | Self::Broken(_) | Self::Unreachable(_) | Self::Damaged(_))
@@ -183,11 +193,6 @@ impl From<HttpError> for Failure {
     }
 }
 
-/// A failure to get credentials, on its way through `object_store`.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct CredentialsMissing(pub(crate) String);
-
 fn from_chain(error: &(dyn StdError + 'static)) -> Option<Failure> {
     let mut at = Some(error);
     let mut http = None;
@@ -195,8 +200,13 @@ fn from_chain(error: &(dyn StdError + 'static)) -> Option<Failure> {
         if let Some(refusal) = it.downcast_ref::<Refusal>() {
             return Some(refusal.clone().into());
         }
-        if let Some(missing) = it.downcast_ref::<CredentialsMissing>() {
-            return Some(Failure::NoCredentials(missing.0.clone()));
+        // Of keys, on its way through `object_store`.
+        match it.downcast_ref::<Failure>() {
+            Some(Failure::NoCredentials { text, remedy }) => {
+                return Some(Failure::NoCredentials { text: text.clone(), remedy: *remedy });
+            }
+            Some(Failure::Unreachable(text)) => return Some(Failure::Unreachable(text.clone())),
+            _ => {}
         }
         http = http.or_else(|| it.downcast_ref::<HttpError>());
         at = it.source();

@@ -142,8 +142,8 @@ impl Profile<'_> {
         }
         let web = self.setting("web_identity_token_file").zip(self.setting("role_arn"));
         if let Some((token_file, role)) = web {
-            let session = self.setting("role_session_name");
-            return Ok(Some(Keys::WebIdentity { token_file: token_file.into(), role, session }));
+            let (token_file, session) = (token_file.into(), self.setting("role_session_name"));
+            return Ok(Some(Keys::WebIdentity { token_file, role, session, giver: None }));
         }
         for way in ["credential_process", "sso_session", "sso_start_url", "source_profile"] {
             if self.setting(way).is_some() {

@@ -26,8 +26,9 @@ fn found(own: &S3Settings, variables: &[(&str, &str)]) -> String {
         Keys::Fixed { id, secret, token } => {
             format!("{id} {} {}", secret.expose(), token.is_some())
         }
-        Keys::WebIdentity { token_file, role, session } => {
-            format!("{} {role} {session:?}", token_file.display())
+        Keys::WebIdentity { token_file, role, session, giver } => {
+            let giver = giver.map_or(String::new(), |it| format!(" {}", it.as_str()));
+            format!("{} {role} {session:?}{giver}", token_file.display())
         }
         Keys::Surroundings => "surroundings".to_owned(),
     };
@@ -89,6 +90,35 @@ fn the_first_place_with_keys_counts() {
     let told = found(&plain(), &[at]);
     assert!(told.contains(".aws/config:3: this is no INI file"), "{told}");
     assert!(!told.contains("secret-word"), "{told}");
+}
+
+#[test]
+fn a_token_goes_where_amazons_programs_would_send_it() {
+    let home = tempfile::tempdir().unwrap();
+    let config = "[profile plain]\nweb_identity_token_file=/token\nrole_arn=arn\n\
+                  [profile given]\nweb_identity_token_file=/token\nrole_arn=arn\n\
+                  role_session_name=night\nservices=own\n\
+                  [services own]\nsts =\n  endpoint_url = https://sts.own\n";
+    fs::write(home.path().join("config"), config).unwrap();
+    let profile = |name: &str| {
+        let section = Section::new("storage").set("profile", name);
+        settings(section.set("profile_dir", home.path().to_str().unwrap()))
+    };
+    let own = ("AWS_ENDPOINT_URL_STS", "https://sts.env");
+    let all = ("AWS_ENDPOINT_URL", "https://all");
+    let cases = [
+        ("plain", vec![], "/token arn None "),
+        ("plain", vec![all], "/token arn None https://all "),
+        ("plain", vec![all, own], "/token arn None https://sts.env "),
+        ("given", vec![], "/token arn Some(\"night\") https://sts.own "),
+        ("given", vec![own], "/token arn Some(\"night\") https://sts.env "),
+    ];
+    for (name, variables, expected) in cases {
+        assert_eq!(found(&profile(name), &variables), expected, "{name} {variables:?}");
+    }
+    let told = found(&profile("plain"), &[("AWS_ENDPOINT_URL_STS", "http://sts.env")]);
+    assert!(told.contains("http://sts.env is not encrypted"), "{told}");
+    assert!(told.contains("with https://, in AWS_ENDPOINT_URL_STS"), "{told}");
 }
 
 #[test]
