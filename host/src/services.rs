@@ -1,6 +1,7 @@
 //! What the host does for plugins.
 
 pub mod detach;
+mod direct;
 pub mod hooks;
 pub mod host;
 pub mod output;

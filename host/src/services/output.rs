@@ -14,11 +14,19 @@ use std::{
 use hayloft_plugin_api::{Error, ErrorKind, ObjectMeta, OutputOptions, PutStream, Result};
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 
-use super::{owner::Owner, writeback::Writeback};
+use super::{
+    direct::{ALIGNMENT, Direct},
+    owner::Owner,
+    writeback::Writeback,
+};
 
 /// What a temporary file's name begins with. What is found under such a name
 /// and is locked by nobody is rubbish of a crash.
 pub const TEMPORARY: &str = ".hayloft-";
+
+/// What is longer than this goes past the page cache, if that is wanted.
+const LONG: u64 = 8 << 20;
+const _: () = assert!(LONG.is_multiple_of(ALIGNMENT as u64));
 
 /// A file under its temporary name.
 ///
@@ -31,6 +39,10 @@ pub struct OutputFile {
     path: PathBuf,
     replace: bool,
     writeback: Writeback,
+    /// How much more goes into the page cache.
+    cached: u64,
+    /// What goes past it.
+    direct: Option<Direct>,
 }
 
 impl OutputFile {
@@ -52,6 +64,8 @@ impl OutputFile {
             path: path.to_owned(),
             replace: options.replace,
             writeback: Writeback::default(),
+            cached: if options.cached { u64::MAX } else { LONG },
+            direct: None,
         };
         output.prepare(options, owner)?;
         Ok(output)
@@ -67,6 +81,32 @@ impl OutputFile {
             fs::set_permissions(&self.temporary, mode).map_err(|e| cannot_create(&self.path, e))?;
         }
         Ok(())
+    }
+
+    fn write_on(&mut self, data: &[u8]) -> io::Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        if let Some(direct) = &mut self.direct {
+            return match direct.write(data) {
+                Err(error) => Err(self
+                    .direct
+                    .take()
+                    .map_or(io::ErrorKind::Other.into(), |it| it.cause(error))),
+                Ok(()) => Ok(()),
+            };
+        }
+        let length = usize::try_from(self.cached).unwrap_or(usize::MAX).min(data.len());
+        let (now, rest) = data.split_at(length);
+        file.write_all(now)?;
+        self.writeback.wrote(file, now.len() as u64);
+        self.cached -= now.len() as u64;
+        if rest.is_empty() {
+            return Ok(());
+        }
+        self.direct = Direct::begin(file);
+        if self.direct.is_none() {
+            self.cached = u64::MAX;
+        }
+        self.write_on(rest)
     }
 
     fn rename(&self) -> io::Result<()> {
@@ -90,23 +130,19 @@ impl OutputFile {
 
 impl PutStream for OutputFile {
     fn write(&mut self, data: &[u8]) -> Result<()> {
-        let Some(file) = &mut self.file else {
+        if self.file.is_none() {
             return Err(self.failed(Error::msg("it is finished already")));
-        };
-        if let Err(error) = file.write_all(data) {
-            return Err(self.failed(error));
         }
-        self.writeback.wrote(file, data.len() as u64);
-        Ok(())
+        self.write_on(data).map_err(|e| self.failed(e))
     }
 
     fn commit(&mut self) -> Result<ObjectMeta> {
-        let Some(file) = self.file.take() else {
+        let Some(mut file) = self.file.take() else {
             return Err(self.failed(Error::msg("it is finished already")));
         };
-        let made = self
-            .writeback
-            .finish()
+        let written = self.direct.take().map_or(Ok(()), |it| it.finish(&mut file));
+        let made = written
+            .and_then(|()| self.writeback.finish())
             .and_then(|()| file.sync_all())
             .and_then(|()| self.rename())
             .and_then(|()| sync_directory(&self.path))
@@ -308,6 +344,27 @@ mod tests {
         output.write(b"half").unwrap();
         drop(output);
         assert_eq!(names(dir.path()), [""; 0]);
+    }
+
+    #[test]
+    fn a_long_file_that_goes_past_the_cache_is_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("long");
+        let options = OutputOptions { cached: false, ..OutputOptions::default() };
+        let long = usize::try_from(LONG).unwrap();
+        let content: Vec<u8> =
+            (0..3 * long + 5).map(|it| u8::try_from(it * 7 % 251).unwrap()).collect();
+        for length in [0, 1, long - 1, long, long + 1, long + (1 << 20), 2 * long, content.len()] {
+            for piece in [1000, 300_001, 5 << 20] {
+                let mut output = OutputFile::create(&path, &options, None).unwrap();
+                for data in content[..length].chunks(piece) {
+                    output.write(data).unwrap();
+                }
+                assert_eq!(output.commit().unwrap().size, length as u64);
+                assert!(fs::read(&path).unwrap() == content[..length], "{length} by {piece}");
+            }
+        }
+        assert_eq!(names(dir.path()), ["long"]);
     }
 
     #[test]

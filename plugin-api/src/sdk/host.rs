@@ -78,11 +78,15 @@ pub struct OutputOptions {
     /// Whether the file is given to the backup user and group, if we are
     /// root; true if not changed.
     pub give_to_backup_user: bool,
+    /// Whether what is written stays in memory for somebody who reads it soon;
+    /// true if not changed. A long file that nobody reads soon is on disk
+    /// earlier without.
+    pub cached: bool,
 }
 
 impl Default for OutputOptions {
     fn default() -> Self {
-        Self { mode: 0o600, replace: true, give_to_backup_user: true }
+        Self { mode: 0o600, replace: true, give_to_backup_user: true, cached: true }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Bytes on their way, whole or not at all.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use hayloft_plugin_api::{
     ByteRange, Chunk, Error, ErrorKind, Host, ObjectMeta, Progress, PutStream, Result,
@@ -27,7 +27,7 @@ pub(crate) type Meter<'a> = &'a dyn Fn(u64) -> Result<()>;
 /// # Errors
 ///
 /// Those of reading, of the meter, and of `each`.
-pub(crate) fn pump(
+fn pump(
     mut from: impl Read,
     meter: Meter<'_>,
     mut each: impl FnMut(Vec<u8>) -> Result<()>,
@@ -43,6 +43,36 @@ pub(crate) fn pump(
         each(piece)?;
         size += length;
         meter(length)?;
+    }
+}
+
+/// The same, for those who only look at the pieces: all are in the same memory.
+///
+/// # Errors
+///
+/// As [`pump`].
+fn look(
+    mut from: impl Read,
+    meter: Meter<'_>,
+    mut each: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<u64> {
+    let (mut size, mut piece) = (0, vec![0; PIECE]);
+    loop {
+        let mut length = 0;
+        while length < PIECE {
+            match from.read(&mut piece[length..]) {
+                Ok(0) => break,
+                Ok(read) => length += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if length == 0 {
+            return Ok(size);
+        }
+        each(&piece[..length])?;
+        size += length as u64;
+        meter(length as u64)?;
     }
 }
 
@@ -88,8 +118,8 @@ pub(crate) fn send(
 /// Those of reading and the meter.
 pub(crate) fn digest(storage: &StorageHandle, key: &str, meter: Meter<'_>) -> Result<Sent> {
     let mut hash = Sha256::new();
-    let size = pump(storage.get(key, ByteRange::ALL)?, meter, |piece| {
-        hash.update(&piece);
+    let size = look(storage.get(key, ByteRange::ALL)?, meter, |piece| {
+        hash.update(piece);
         Ok(())
     })?;
     Ok(Sent { size, sha256: hash.finalize().into() })
@@ -105,9 +135,9 @@ pub(crate) fn receive(
     storage: &StorageHandle,
     object: &ObjectMeta,
     meter: Meter<'_>,
-    each: impl FnMut(Vec<u8>) -> Result<()>,
+    each: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
-    let size = pump(storage.get(&object.key, ByteRange::ALL)?, meter, each)?;
+    let size = look(storage.get(&object.key, ByteRange::ALL)?, meter, each)?;
     if size == object.size {
         return Ok(());
     }

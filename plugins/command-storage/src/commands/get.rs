@@ -59,7 +59,7 @@ fn run(call: &Call<'_>) -> Result<u8> {
 fn to_standard_output(call: &Call<'_>, storage: &StorageHandle, object: &ObjectMeta) -> Result<()> {
     let mut output = call.host.standard_output()?;
     let go_on = |_| call.host.check_cancelled();
-    receive(storage, object, &go_on, |piece| Ok(output.write_all(&piece)?)).map_err(unread)
+    receive(storage, object, &go_on, |piece| Ok(output.write_all(piece)?)).map_err(unread)
 }
 
 /// A part of an object is no object: that whoever read it has gone is told.
@@ -82,13 +82,14 @@ fn to_file(
         return Err(Error::new(ErrorKind::ALREADY_EXISTS, message)
             .hint("--force replaces it; or name another file"));
     }
-    let options = OutputOptions { replace, give_to_backup_user: false, ..OutputOptions::default() };
+    let options =
+        OutputOptions { replace, give_to_backup_user: false, cached: false, ..Default::default() };
     // The program has been started elsewhere than it works, perhaps.
     let file = std::path::absolute(file)?;
     tried(call.host, || {
         let mut output = call.host.create(&file, &options)?;
         let meter = metered(call.host, &object.key, Some(object.size));
-        receive(storage, object, &meter, |piece| Ok(output.write_all(&piece)?))?;
+        receive(storage, object, &meter, |piece| Ok(output.write_all(piece)?))?;
         output.commit().map(drop)
     })
 }
