@@ -55,7 +55,11 @@ impl Call<'_> {
         let Some(text) = self.arguments.get(name) else { return Ok(None) };
         let number = text.parse().ok().filter(|it| (lowest..=highest).contains(it));
         number.map(Some).ok_or_else(|| {
-            Error::msg(format!("--{name} is a number from {lowest} to {highest}, not `{text}`"))
+            let range = match highest {
+                u64::MAX => format!("from {lowest} on"),
+                _ => format!("from {lowest} to {highest}"),
+            };
+            Error::msg(format!("--{name} is a number {range}, not `{text}`"))
         })
     }
 }

@@ -30,7 +30,8 @@ impl Place {
             |it: &str| it.is_empty() || it == "." || it == ".." || it.chars().any(char::is_control);
         let segments = key.strip_suffix('/').unwrap_or(key);
         if !segments.is_empty() && segments.split('/').any(bad) {
-            return Err(Error::msg(format!("`{text}` has a part that cannot be in a key")));
+            return Err(Error::msg(format!("`{text}` has a part that cannot be in a key"))
+                .hint("no part between slashes is empty, `.` or `..`, or has control characters"));
         }
         Ok(Self { storage: name.clone(), key: key.to_owned() })
     }

@@ -244,7 +244,8 @@ impl Core {
 
     pub(crate) fn list(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<ObjectMeta>> {
         let listed = wait(self.gather(prefix, after, usize::try_from(limit).unwrap_or(0)))?;
-        listed.map_err(|it| self.error(&it, &format!("list {prefix}*")))
+        let what = if prefix.is_empty() { "objects".to_owned() } else { format!("{prefix}*") };
+        listed.map_err(|it| self.error(&it, &format!("list {what}")))
     }
 
     async fn gather(

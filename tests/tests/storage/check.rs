@@ -103,7 +103,18 @@ fn a_store_that_is_not_there_is_a_failure_with_a_sentence() {
     let output = bench.run(&["check"]).exits(1);
     output.says("disk (local)\n  ok ").says("bucket (s3)\n  FAILED   list");
     std::fs::remove_dir_all(bench.sandbox.path("objects")).unwrap();
-    bench.run(&["check", "disk"]).exits(1).says("does not exist");
+    let disk = bench.run(&["check", "disk"]).exits(1);
+    disk.says("does not exist");
+    let proxy = Proxy::start(bench.server.address());
+    proxy.plan(|_| Fault::Status(404, "NoSuchBucket"));
+    bench.configure(&proxy.endpoint());
+    let bucket = bench.run(&["check", "bucket"]).exits(1);
+    bucket.says("create the bucket");
+    // It is said once, and nothing that was not written is left behind.
+    for output in [output, disk, bucket] {
+        assert_eq!(output.stdout.matches("FAILED").count(), 1, "{output}");
+        assert!(!output.stderr.contains("left behind"), "{output}");
+    }
 }
 
 #[test]

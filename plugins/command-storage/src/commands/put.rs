@@ -50,15 +50,20 @@ fn run(call: &Call<'_>) -> Result<u8> {
     let file = call.needed("file")?;
     let place = names::place(call.host, call.needed("object")?)?;
     let place = target(place, file)?;
+    // Nobody far away is asked for the sake of a file that is not here.
+    let path = Path::new(file);
+    let opened = if file == "-" { None } else { Some(open(path)?) };
     let storage = names::open(call.host, &place)?;
     let force = call.arguments.has("force");
     if !force {
         refuse_taken(&storage, &place)?;
     }
-    let sent = if file == "-" {
-        write(call, &storage, &place, call.host.standard_input()?, None)
-    } else {
-        write_file(call, &storage, &place, Path::new(file))
+    let sent = match &opened {
+        None => write(call, &storage, &place, call.host.standard_input()?, None),
+        Some((file, before)) => {
+            let reader = Unchanged { file, before, path };
+            write(call, &storage, &place, reader, before.is_file().then_some(before.len()))
+        }
     };
     let meta = match sent {
         Err(error) if error.kind() == ErrorKind::ALREADY_EXISTS => return Err(taken(&place)),
@@ -95,12 +100,7 @@ fn taken(place: &Place) -> Error {
         .hint("--force replaces it; or choose another key")
 }
 
-fn write_file(
-    call: &Call<'_>,
-    storage: &StorageHandle,
-    place: &Place,
-    path: &Path,
-) -> Result<hayloft_plugin_api::ObjectMeta> {
+fn open(path: &Path) -> Result<(File, Metadata)> {
     let failed = |e| Error::from(e).context(format!("cannot read {}", path.display()));
     let file = File::open(path).map_err(failed)?;
     let before = file.metadata().map_err(failed)?;
@@ -108,8 +108,7 @@ fn write_file(
         return Err(Error::msg(format!("{} is a directory", path.display()))
             .hint("pack it: `tar -cz DIR | hayloft storage put - STORAGE:KEY`"));
     }
-    let reader = Unchanged { file: &file, before: &before, path };
-    write(call, storage, place, reader, before.is_file().then_some(before.len()))
+    Ok((file, before))
 }
 
 fn write(

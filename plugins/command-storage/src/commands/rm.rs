@@ -157,7 +157,10 @@ fn agreed(call: &Call<'_>, targets: &[Target]) -> Result<bool> {
             call.host.progress(Progress { what, done: sum.size, total: 0 });
         }
         let place = one_line(target.place.to_string());
-        questions.push(format!("{place}: {}, {} in all", objects(sum.objects), size(sum.size)));
+        // A storage without a key ends with a colon as it is.
+        let colon = if target.place.key.is_empty() { "" } else { ":" };
+        let sum = format!("{}, {} in all", objects(sum.objects), size(sum.size));
+        questions.push(format!("{place}{colon} {sum}"));
     }
     questions.push("Remove? [y/N] ".to_owned());
     let answer = call.host.ask(&questions.join("\n"))?;
