@@ -63,6 +63,7 @@ use hayloft_plugin_api::config::ByteSize;
 use serde::Serialize;
 
 pub(crate) use self::{
+    buffers::Aligned,
     complete::{complete, complete_in},
     course::take,
     encoding::Compressor,

@@ -8,6 +8,7 @@
 //! | `ground` | the directories that are written to: may they be? |
 //! | `plan` | which pieces of which objects are needed, in the manifest's order |
 //! | `fetch` | reads these, checks every frame, and writes it, in several threads |
+//! | `disk` | pieces into files, past the kernel's cache |
 //! | `tree` | directories, links and files below the target |
 //! | `settings` | what the server is told: recovery, and what it must not do |
 //!
@@ -22,6 +23,7 @@
 //!   the one that it is a copy of.
 
 mod choose;
+mod disk;
 mod fetch;
 mod ground;
 mod plan;
@@ -66,6 +68,9 @@ pub(crate) struct Options {
     pub(crate) databases: Vec<String>,
     /// The storage to be read; any that has the backup if there is none.
     pub(crate) storage: Option<String>,
+    /// Whether what is written is to stay in the kernel's cache, since all of it
+    /// is read right after.
+    pub(crate) cached: bool,
     /// How many threads fetch, check and write.
     pub(crate) workers: usize,
 }

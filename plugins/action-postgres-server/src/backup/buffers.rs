@@ -24,6 +24,31 @@ pub(crate) struct Buffer {
     home: Option<Buffers>,
 }
 
+/// Memory that begins where a page does, as a disk wants it that is written to
+/// past the kernel's cache.
+#[derive(Default)]
+pub(crate) struct Aligned(Vec<u8>);
+
+impl Aligned {
+    /// A multiple of what any disk asks for, in bytes.
+    pub(crate) const PAGE: usize = 4096;
+
+    /// Returns so many bytes; what is in them is not said.
+    pub(crate) fn room(&mut self, length: usize) -> &mut [u8] {
+        if self.0.len() < length + Self::PAGE {
+            self.0.resize(length + Self::PAGE, 0);
+        }
+        let start = self.0.as_ptr().align_offset(Self::PAGE).min(Self::PAGE);
+        &mut self.0[start..start + length]
+    }
+}
+
+impl fmt::Debug for Aligned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Aligned").field("length", &self.0.len()).finish_non_exhaustive()
+    }
+}
+
 impl Buffers {
     /// Returns a buffer of so many bytes, at least as many as a frame has if
     /// it is shorter than that; what is in it is not said.
@@ -86,5 +111,19 @@ impl fmt::Debug for Buffer {
 impl fmt::Debug for Buffers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Buffers").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_begins_where_a_page_does_and_stays_there() {
+        let mut memory = Aligned::default();
+        for length in [0, 1, 4096, 5000, 1 << 20, 17] {
+            let room = memory.room(length);
+            assert_eq!((room.len(), room.as_ptr() as usize % Aligned::PAGE), (length, 0));
+        }
     }
 }

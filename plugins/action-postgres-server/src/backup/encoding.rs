@@ -6,7 +6,7 @@ use hayloft_plugin_api::{
     EncodeWriter, Error, ErrorKind, Host, Op, Result, StreamOptions, Transform,
 };
 
-use super::buffers::Buffer;
+use super::buffers::{Aligned, Buffer};
 use crate::config::NONE;
 
 /// Compresses frames, each by itself.
@@ -81,7 +81,7 @@ impl Compressor {
         &self,
         stored: &'a [u8],
         length: usize,
-        scratch: &'a mut Vec<u8>,
+        scratch: &'a mut Aligned,
     ) -> Result<&'a [u8]> {
         let Some(transform) = self.transform.as_ref().filter(|_| stored.len() != length) else {
             return Ok(stored);
@@ -157,21 +157,18 @@ fn decode<'a>(
     transform: &Transform,
     stored: &[u8],
     length: usize,
-    content: &'a mut Vec<u8>,
+    content: &'a mut Aligned,
 ) -> Result<&'a [u8]> {
     let mut codec = transform.decoder()?;
     // One more byte shows what is too long.
-    if content.len() <= length {
-        content.resize(length + 1, 0);
-    }
-    let room = &mut content[..=length];
+    let room = content.room(length + 1);
     let (mut taken, mut given) = (0, 0);
     loop {
         let step = codec.step(&stored[taken..], &mut room[given..], Op::FINISH)?;
         taken += step.consumed;
         given += step.produced;
         if step.done && given == length {
-            return Ok(&content[..length]);
+            return Ok(&room[..length]);
         }
         let stuck = step.consumed == 0 && step.produced == 0;
         if step.done || stuck || given > length {

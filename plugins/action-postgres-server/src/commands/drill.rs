@@ -95,6 +95,6 @@ fn options(call: &Call<'_>) -> Result<Options> {
         which: restore::which(call),
         target: restore::target(call)?,
         storage: call.arguments.get("storage").map(str::to_owned),
-        workers: restore::workers(call)?,
+        workers: restore::workers(call, 1)?,
     })
 }

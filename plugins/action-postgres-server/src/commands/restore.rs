@@ -15,7 +15,10 @@ pub(super) const COMMAND: Subcommand = Subcommand { name: "restore", spec, run }
 const GOALS: [&str; 5] =
     ["target-time", "target-lsn", "target-xid", "target-name", "target-immediate"];
 /// How many threads restore at most, unless told otherwise.
-const MOST_WORKERS: usize = 8;
+const MOST_WORKERS: usize = 12;
+/// How many of them each processor has: while one waits for the disk that it
+/// writes to, another decompresses.
+const WORKERS: usize = 2;
 
 fn spec() -> CommandSpec {
     CommandSpec {
@@ -114,7 +117,8 @@ fn options(call: &Call<'_>) -> Result<Options> {
         delta: arguments.has("delta"),
         databases: arguments.all("database").to_vec(),
         storage: arguments.get("storage").map(ToOwned::to_owned),
-        workers: workers(call)?,
+        cached: false,
+        workers: workers(call, WORKERS)?,
     })
 }
 
@@ -123,12 +127,13 @@ pub(super) fn which(call: &Call<'_>) -> Which {
     call.arguments.get("backup").map_or(Which::Auto, Which::parse)
 }
 
-/// Reads how many threads are to work.
-pub(super) fn workers(call: &Call<'_>) -> Result<usize> {
+/// Reads how many threads are to work; unless that is said, so many for each
+/// processor.
+pub(super) fn workers(call: &Call<'_>, each: usize) -> Result<usize> {
     match call.arguments.get("workers").map(str::parse) {
         None => {
             let processors = thread::available_parallelism().map_or(2, std::num::NonZero::get);
-            Ok(processors.min(MOST_WORKERS))
+            Ok((each * processors).min(MOST_WORKERS))
         }
         Some(Ok(workers)) if (1..=64).contains(&workers) => Ok(workers),
         Some(_) => Err(wrong("--workers is a number from 1 to 64".to_owned())),

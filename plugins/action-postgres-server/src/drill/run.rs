@@ -172,6 +172,7 @@ impl Drill<'_> {
             delta: false,
             databases: Vec::new(),
             storage: self.options.storage.clone(),
+            cached: true,
             workers: self.options.workers,
         };
         let done = restore::restore(self.host, self.server, &options)?;

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fs,
     io::{self, Read},
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::FileExt,
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -16,9 +16,12 @@ use std::{
 use blake3::Hash;
 use hayloft_plugin_api::{ByteRange, Error, ErrorKind, Host, Result, StorageHandle};
 
-use super::plan::{Batch, Out, Patched, Piece, Run, runs};
+use super::{
+    disk::{self, Disk, cannot},
+    plan::{Batch, Out, Patched, Piece, Run, runs},
+};
 use crate::{
-    backup::{Compressor, place},
+    backup::{Aligned, Compressor, place},
     manifest::{Part, Place},
 };
 
@@ -48,6 +51,8 @@ pub(super) struct Fetcher<'a> {
     /// Storages with the same objects; one helps out for another.
     copies: &'a [Copy],
     compressors: HashMap<String, Compressor>,
+    /// Whether what is written is to stay in the kernel's cache.
+    cached: bool,
     /// Bytes written.
     pub(super) written: AtomicU64,
     failed: AtomicBool,
@@ -65,6 +70,7 @@ impl<'a> Fetcher<'a> {
         server: &'a str,
         parts: &'a [Part],
         copies: &'a [Copy],
+        cached: bool,
     ) -> Result<Self> {
         let mut compressors = HashMap::new();
         for part in parts {
@@ -78,6 +84,7 @@ impl<'a> Fetcher<'a> {
             parts,
             copies,
             compressors,
+            cached,
             written: AtomicU64::new(0),
             failed: AtomicBool::new(false),
             failure: Mutex::new(None),
@@ -162,7 +169,7 @@ impl<'a> Fetcher<'a> {
         let part = self.part(place.part)?;
         let compressor = self.compressor(place.part)?;
         let check = |stored: Vec<u8>| {
-            let mut scratch = Vec::new();
+            let mut scratch = Aligned::default();
             let content = compressor.unpack(&stored, length, &mut scratch)?;
             if hash.is_none_or(|hash| blake3::hash(content) == hash) {
                 return Ok(content.to_vec());
@@ -175,8 +182,7 @@ impl<'a> Fetcher<'a> {
         let end = place.offset + u64::from(place.stored);
         let mut last = None;
         for copy in self.copies {
-            let mut read = Vec::new();
-            match self.get(copy, part, (place.offset, end), &mut read).and_then(|()| check(read)) {
+            match self.get(copy, part, (place.offset, end)).and_then(check) {
                 Ok(content) => return Ok(content),
                 Err(error) => last = Some(about(part, error)),
             }
@@ -184,19 +190,24 @@ impl<'a> Fetcher<'a> {
         Err(last.unwrap_or_else(|| Error::msg("there is no storage")))
     }
 
-    fn get(
+    fn get(&self, copy: &Copy, part: &Part, (start, end): (u64, u64)) -> Result<Vec<u8>> {
+        let mut content = Aligned::default();
+        Ok(self.get_into(copy, part, (start, end), &mut content)?.to_vec())
+    }
+
+    /// Fetches what is there of a range.
+    fn get_into<'t>(
         &self,
         copy: &Copy,
         part: &Part,
         (start, end): (u64, u64),
-        to: &mut Vec<u8>,
-    ) -> Result<()> {
+        to: &'t mut Aligned,
+    ) -> Result<&'t [u8]> {
         let key = place::part(self.server, &part.backup, &part.name);
         let range = ByteRange { offset: start, length: Some(end - start) };
-        to.clear();
-        to.reserve(usize::try_from(end - start).unwrap_or(0));
-        copy.storage.get(&key, range)?.take(end - start).read_to_end(to)?;
-        Ok(())
+        let room = to.room(usize::try_from(end - start)?);
+        let read = fill(&mut copy.storage.get(&key, range)?, room)?;
+        Ok(&room[..read])
     }
 
     fn part(&self, index: u32) -> Result<&Part> {
@@ -217,9 +228,9 @@ impl<'a> Fetcher<'a> {
             return self.write(batch.part, wanted, (start, content, &blocks), &mut scratch.frame);
         }
         let (start, end) = Batch::span(wanted.iter().copied());
-        self.get(copy, self.part(batch.part)?, (start, end), &mut scratch.stored)?;
-        let content = (start, scratch.stored.as_slice(), blocks.as_slice());
-        self.write(batch.part, wanted, content, &mut scratch.frame)
+        let part = self.part(batch.part)?;
+        let stored = self.get_into(copy, part, (start, end), &mut scratch.stored)?;
+        self.write(batch.part, wanted, (start, stored, &blocks), &mut scratch.frame)
     }
 
     /// Fetches the blocks of pieces, as they are stored.
@@ -228,8 +239,7 @@ impl<'a> Fetcher<'a> {
         let places = places.filter(|it| it.read.is_none()).map(|it| it.patch.place);
         let mut blocks = Vec::new();
         for run in runs(places) {
-            let mut bytes = Vec::new();
-            self.get(copy, self.part(run.part)?, (run.start, run.end), &mut bytes)?;
+            let bytes = self.get(copy, self.part(run.part)?, (run.start, run.end))?;
             blocks.push((run, bytes));
         }
         Ok(blocks)
@@ -244,28 +254,28 @@ impl<'a> Fetcher<'a> {
         frame: &mut Frame,
     ) -> Result<()> {
         let compressor = self.compressor(part)?;
-        let mut open: Option<(&Arc<Out>, fs::File)> = None;
+        let Frame { whole, patched, aligned } = frame;
+        let mut open: Option<Disk<'_>> = None;
         for piece in wanted {
             let stored = slice(content, start, piece.offset, piece.stored);
             let stored = stored.ok_or_else(|| corrupt(piece, "it is not all there"))?;
             let mut bytes = compressor
-                .unpack(stored, piece.length, &mut frame.whole)
+                .unpack(stored, piece.length, whole)
                 .map_err(|e| corrupt(piece, &e.to_string()))?;
-            if let Some(patched) = &piece.patch {
-                frame.patched.clear();
-                frame.patched.extend_from_slice(bytes);
-                self.patch(patched, blocks, &mut frame.patched)
-                    .map_err(|e| corrupt(piece, &e.to_string()))?;
-                bytes = &frame.patched;
+            if let Some(patch) = &piece.patch {
+                let room = patched.room(bytes.len());
+                room.copy_from_slice(bytes);
+                self.patch(patch, blocks, room).map_err(|e| corrupt(piece, &e.to_string()))?;
+                bytes = room;
             }
             if blake3::hash(bytes) != piece.hash {
                 return Err(corrupt(piece, "its hash is another one"));
             }
-            let file = match &open {
-                Some((known, file)) if Arc::ptr_eq(known, &piece.file) => file,
-                _ => &open.insert((&piece.file, reopen(&piece.file, false)?)).1,
+            let disk = match &mut open {
+                Some(disk) if disk.is_for(&piece.file) => disk,
+                other => other.insert(Disk::new(&piece.file, self.cached)),
             };
-            file.write_all_at(bytes, piece.at).map_err(|e| cannot("write", &piece.file, e))?;
+            disk.write(bytes, piece.at, aligned)?;
             self.written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         }
         Ok(())
@@ -282,7 +292,7 @@ impl<'a> Fetcher<'a> {
         };
         let bytes = read.as_deref().or_else(fetched);
         let bytes = bytes.ok_or_else(|| Error::msg("its blocks are not all there"))?;
-        let mut scratch = Vec::new();
+        let mut scratch = Aligned::default();
         let bytes = self.compressor(part)?.unpack(bytes, patch.length(), &mut scratch)?;
         patch.apply(bytes, frame);
         Ok(())
@@ -294,7 +304,7 @@ impl<'a> Fetcher<'a> {
     }
 
     fn zeros(&self, file: &Arc<Out>, at: u64, length: usize) -> Result<()> {
-        let opened = reopen(file, true)?;
+        let opened = disk::open(file, true)?;
         let mut found = vec![0; length];
         let same = read_at(&opened, at, &mut found).map_err(|e| cannot("read", file, e))?;
         if same && found.iter().all(|it| *it == 0) {
@@ -313,7 +323,7 @@ type Fetched = (Run, Vec<u8>);
 /// Memory that a worker uses again.
 #[derive(Debug, Default)]
 struct Scratch {
-    stored: Vec<u8>,
+    stored: Aligned,
     content: Vec<u8>,
     frame: Frame,
 }
@@ -321,8 +331,24 @@ struct Scratch {
 /// Memory for a frame.
 #[derive(Debug, Default)]
 struct Frame {
-    whole: Vec<u8>,
-    patched: Vec<u8>,
+    whole: Aligned,
+    patched: Aligned,
+    /// For what is stored as it is, wherever that lies.
+    aligned: Aligned,
+}
+
+/// Reads as much as fits, or is there; returns how much.
+fn fill(from: &mut dyn Read, to: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < to.len() {
+        match from.read(&mut to[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(filled)
 }
 
 /// Returns what is at a place of a part, of which `content` begins at `start`.
@@ -333,7 +359,7 @@ fn slice(content: &[u8], start: u64, offset: u64, stored: u32) -> Option<&[u8]> 
 
 /// Tells whether a piece is on the disk already.
 fn is_there(piece: &Piece, found: &mut Vec<u8>) -> Result<bool> {
-    let file = reopen(&piece.file, true)?;
+    let file = disk::open(&piece.file, true)?;
     found.resize(piece.length, 0);
     let all = read_at(&file, piece.at, found).map_err(|e| cannot("read", &piece.file, e))?;
     Ok(all && blake3::hash(found) == piece.hash)
@@ -346,16 +372,6 @@ fn read_at(file: &fs::File, at: u64, buffer: &mut [u8]) -> io::Result<bool> {
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
         Err(e) => Err(e),
     }
-}
-
-fn reopen(file: &Out, read: bool) -> Result<fs::File> {
-    let mut options = fs::OpenOptions::new();
-    options.read(read).write(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
-    options.open(&file.at).map_err(|e| cannot("open", file, e))
-}
-
-fn cannot(verb: &str, file: &Out, error: io::Error) -> Error {
-    Error::from(error).context(format!("cannot {verb} {}", file.at.display()))
 }
 
 fn corrupt(piece: &Piece, why: &str) -> Error {

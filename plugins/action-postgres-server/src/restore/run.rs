@@ -272,7 +272,8 @@ impl Restore<'_> {
             None => backup::open_manifest(self.host, &first.storage, &self.server.name, id)?,
         };
         let parts = &source.survey.parts;
-        let fetcher = Fetcher::new(self.host, &self.server.name, parts, &source.copies)?;
+        let server = &self.server.name;
+        let fetcher = Fetcher::new(self.host, server, parts, &source.copies, self.options.cached)?;
         let (give, jobs) = sync_channel(self.options.workers);
         let jobs = Mutex::new(jobs);
         let small = thread::scope(|scope| {

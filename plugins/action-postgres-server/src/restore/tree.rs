@@ -26,8 +26,10 @@ pub(super) struct Tree {
     owner: Option<Owner>,
     /// Everything that belongs there, below the data directory.
     known: HashSet<PathBuf>,
-    /// Directories of tablespaces.
-    spaces: Vec<PathBuf>,
+    /// The data directory and those of tablespaces. They are open from before
+    /// anything is written: only so each of them tells, when it is synced, of
+    /// whatever its disk could not write meanwhile.
+    roots: Vec<(PathBuf, fs::File)>,
 }
 
 impl Tree {
@@ -39,7 +41,7 @@ impl Tree {
             delta: ground.delta,
             owner,
             known: HashSet::new(),
-            spaces: Vec::new(),
+            roots: Vec::new(),
         }
     }
 
@@ -48,9 +50,18 @@ impl Tree {
     /// # Errors
     ///
     /// If it cannot be made.
-    pub(super) fn begin(&self, mode: u32) -> Result<()> {
-        make(&self.data, mode).map_err(|e| failed("make", &self.data, e))?;
-        self.give(&self.data)
+    pub(super) fn begin(&mut self, mode: u32) -> Result<()> {
+        self.root(&self.data.clone(), mode)
+    }
+
+    fn root(&mut self, at: &Path, mode: u32) -> Result<()> {
+        make(at, mode).map_err(|e| failed("make", at, e))?;
+        self.give(at)?;
+        if !self.roots.iter().any(|it| it.0 == at) {
+            let opened = fs::File::open(at).map_err(|e| failed("open", at, e))?;
+            self.roots.push((at.to_owned(), opened));
+        }
+        Ok(())
     }
 
     /// Makes a directory.
@@ -80,14 +91,12 @@ impl Tree {
             let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(to);
             made.map_err(|e| failed("make", to, e))?;
         }
-        make(to, it.mode).map_err(|e| failed("make", to, e))?;
-        self.give(to)?;
+        self.root(to, it.mode)?;
         let path = PathBuf::from(format!("pg_tblspc/{}", it.oid));
         let at = self.data.join(&path);
         clear_unless(&at, |_| false)?;
         symlink(to, &at).map_err(|e| failed("make", &at, e))?;
         self.known.insert(path);
-        self.spaces.push(to.to_owned());
         Ok(())
     }
 
@@ -155,15 +164,16 @@ impl Tree {
         chown(at, Some(owner.uid), Some(owner.gid)).map_err(|e| failed("give away", at, e))
     }
 
-    /// Makes everything durable.
+    /// Makes everything durable: when this returns, all data and names on the
+    /// file systems that were written to are on their disks, and the disks have
+    /// been told to empty their caches.
     ///
     /// # Errors
     ///
     /// If a disk says no.
     pub(super) fn sync(&self) -> Result<()> {
-        for path in self.spaces.iter().chain([&self.data]) {
-            let opened = fs::File::open(path).map_err(|e| failed("open", path, e))?;
-            rustix::fs::syncfs(&opened).map_err(|e| failed("sync", path, e.into()))?;
+        for (path, opened) in &self.roots {
+            rustix::fs::syncfs(opened).map_err(|e| failed("sync", path, e.into()))?;
         }
         Ok(())
     }

@@ -11,7 +11,10 @@ use std::{
 use blake3::{Hash, Hasher};
 use hayloft_plugin_api::{ByteRange, DecodeReader, Error, ErrorKind, Host, Result, StorageHandle};
 
-use crate::{backup::Compressor, manifest::Part};
+use crate::{
+    backup::{Aligned, Compressor},
+    manifest::Part,
+};
 
 /// How much is read at a time, in bytes.
 const BUFFER: usize = 256 << 10;
@@ -130,7 +133,7 @@ fn compare(
 ) -> Result<Option<Wrong>> {
     let compressor = Compressor::of_suffix(host, &part.compressed)?;
     let (mut at, mut wrong) = (0, None);
-    let (mut stored, mut scratch) = (Vec::new(), Vec::new());
+    let (mut stored, mut scratch) = (Vec::new(), Aligned::default());
     for frame in frames {
         let skip = frame.offset.saturating_sub(at);
         let skipped = io::copy(&mut from.take(skip), &mut io::sink())?;
