@@ -116,14 +116,24 @@ fn start(file: &File) -> io::Result<Direct> {
 }
 
 fn write_block(file: &mut File, content: &[u8]) -> io::Result<()> {
-    match file.write_all(content) {
-        // The file system, or what is below it, does not do it after all.
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-            set_direct(file, false)?;
-            file.write_all(content)
+    let mut rest = content;
+    let mut direct = true;
+    while !rest.is_empty() {
+        match file.write(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            // A disk that is nearly full takes a part; what is left may not
+            // begin where it would have to.
+            Ok(written) => rest = &rest[written..],
+            // The file system, or what is below it, does not do it after all.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput && direct => {
+                set_direct(file, false)?;
+                direct = false;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
-        other => other,
     }
+    Ok(())
 }
 
 /// Memory that a disk can read itself.
@@ -174,6 +184,20 @@ mod tests {
         direct.write(&block).unwrap();
         let told = direct.finish(&mut file).unwrap_err();
         assert_eq!(told.raw_os_error(), Some(rustix::io::Errno::BADF.raw_os_error()));
+    }
+
+    #[test]
+    fn what_cannot_go_past_the_cache_goes_through_it() {
+        let named = tempfile::NamedTempFile::new().unwrap();
+        let mut file = named.reopen().unwrap();
+        // No block after this is where a disk could take it.
+        file.write_all(b"odd").unwrap();
+        set_direct(&file, true).unwrap();
+        let mut direct = start(&file).unwrap();
+        let content = vec![5; 2 * BLOCK + 7];
+        direct.write(&content).unwrap();
+        direct.finish(&mut file).unwrap();
+        assert!(std::fs::read(named.path()).unwrap() == [b"odd", &content[..]].concat());
     }
 
     #[test]
