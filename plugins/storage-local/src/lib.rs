@@ -79,10 +79,9 @@ impl Storage for Local {
         let root = self.root.open()?;
         let failed = |e: io::Error| self.root.failed("read", key, e);
         let absent = || Error::new(ErrorKind::NOT_FOUND, format!("there is no object {key}"));
-        let (parent, name) = self.root.parent(&root, key)?.ok_or_else(absent)?;
         // Without blocking: a FIFO would wait for somebody to write.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let mut file = match rustix::fs::openat(&parent, &name, flags, rustix::fs::Mode::empty()) {
+        let mut file = match root::open_below(&root, key, flags) {
             Ok(file) => File::from(file),
             Err(e) if root::is_absence(e) => return Err(absent()),
             Err(e) => return Err(failed(e.into())),
@@ -94,7 +93,9 @@ impl Storage for Local {
         if range.offset >= metadata.len() {
             return Ok(Box::new(io::empty()));
         }
-        file.seek(SeekFrom::Start(range.offset)).map_err(failed)?;
+        if range.offset > 0 {
+            file.seek(SeekFrom::Start(range.offset)).map_err(failed)?;
+        }
         Ok(Box::new(file.take(range.length.unwrap_or(u64::MAX))))
     }
 

@@ -9,7 +9,7 @@ use std::{collections::BinaryHeap, os::fd::OwnedFd};
 
 use hayloft_plugin_api::{ObjectMeta, Result};
 use rustix::{
-    fs::{AtFlags, Dir, FileType},
+    fs::{AtFlags, FileType, RawDir, RawDirEntry},
     io::Errno,
 };
 
@@ -21,6 +21,9 @@ use crate::{
 
 /// The fewest names that are gathered at a time.
 const SMALLEST_BATCH: usize = 256;
+/// Room for the entries of a directory that the kernel tells at a time, in
+/// bytes.
+const ENTRIES: usize = 32 << 10;
 
 /// See [`Storage::list`](hayloft_plugin_api::Storage::list).
 pub(crate) fn list(
@@ -136,7 +139,9 @@ impl Page<'_> {
         most: usize,
     ) -> Result<(Vec<String>, bool), Errno> {
         let (mut first, mut all) = (BinaryHeap::new(), true);
-        for entry in Dir::read_from(opened)? {
+        let mut room = Vec::with_capacity(ENTRIES);
+        let mut entries = RawDir::new(opened, room.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
             let entry = entry?;
             let Some(name) = entry.file_name().to_str().ok().and_then(name::from_disk) else {
                 continue;
@@ -179,7 +184,7 @@ fn look_at(directory: &OwnedFd, segment: &str, key: &str) -> Result<Option<Objec
 }
 
 /// Returns what an entry is; not every file system says so at once.
-fn kind(directory: &OwnedFd, entry: &rustix::fs::DirEntry) -> FileType {
+fn kind(directory: &OwnedFd, entry: &RawDirEntry<'_>) -> FileType {
     match entry.file_type() {
         FileType::Unknown => {
             rustix::fs::statat(directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)

@@ -1,15 +1,15 @@
 //! The directory that everything is kept in, and ways through it that never
 //! leave it.
 //!
-//! Every directory on the way is opened relative to the one before, and a
-//! link is never followed: whoever may write somewhere below the root cannot
-//! make us read or write elsewhere.
+//! A link is never followed: whoever may write somewhere below the root cannot
+//! make us read or write elsewhere. The kernel sees to that where it can; else
+//! every directory on the way is opened relative to the one before.
 
 use std::{fs, io, os::fd::OwnedFd, path::Path, sync::Arc};
 
 use hayloft_plugin_api::{Error, ErrorKind, Result};
 use rustix::{
-    fs::{AtFlags, Mode, OFlags, Stat},
+    fs::{AtFlags, Mode, OFlags, ResolveFlags, Stat},
     io::Errno,
 };
 
@@ -79,17 +79,6 @@ impl Root {
     pub(crate) fn find(&self, root: &OwnedFd, key: &str) -> Result<Option<Stat>> {
         let found = look(root, key).map_err(|e| self.failed("look at", key, e.into()))?;
         Ok(found.map(|(.., stat)| stat))
-    }
-
-    /// Opens the directory that an object is in, and returns the object's
-    /// name there; `None` if there is no such directory.
-    pub(crate) fn parent(&self, root: &OwnedFd, key: &str) -> Result<Option<(OwnedFd, String)>> {
-        let (above, name) = split(key);
-        match directory(root, above) {
-            Ok(parent) => Ok(Some((parent, name::on_disk(name).into_owned()))),
-            Err(e) if is_absence(e) => Ok(None),
-            Err(e) => Err(self.failed("reach", key, e.into())),
-        }
     }
 
     /// Opens the directory that an object is to be put in; creates what is
@@ -163,12 +152,48 @@ pub(crate) fn split(key: &str) -> (&str, &str) {
 
 /// Opens a directory by its key, which is empty for the root.
 pub(crate) fn directory(root: &OwnedFd, key: &str) -> Result<OwnedFd, Errno> {
-    let mut directory = rustix::io::fcntl_dupfd_cloexec(root, 0)?;
-    for segment in segments(key) {
-        let name = name::on_disk(segment?);
-        directory = rustix::fs::openat(&directory, &*name, DIRECTORY, Mode::empty())?;
+    if key.is_empty() {
+        return rustix::io::fcntl_dupfd_cloexec(root, 0);
     }
-    Ok(directory)
+    open_below(root, key, DIRECTORY)
+}
+
+/// Opens what is at a key. `flags` say that a link is not followed.
+pub(crate) fn open_below(root: &OwnedFd, key: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    match in_one_step(root, key, flags) {
+        // An old kernel, a filter of system calls that was made for one, or a
+        // way that is too long for one step.
+        Err(Errno::NOSYS | Errno::PERM | Errno::NAMETOOLONG) => step_by_step(root, key, flags),
+        other => other,
+    }
+}
+
+fn in_one_step(root: &OwnedFd, key: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let mut path = String::with_capacity(key.len());
+    for segment in segments(key) {
+        if !path.is_empty() {
+            path.push('/');
+        }
+        path.push_str(&name::on_disk(segment?));
+    }
+    let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    rustix::fs::openat2(root, path, flags, Mode::empty(), within)
+}
+
+fn step_by_step(root: &OwnedFd, key: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let mut above: Option<OwnedFd> = None;
+    let mut segments = segments(key).peekable();
+    loop {
+        let name = name::on_disk(segments.next().ok_or(Errno::NOENT)??);
+        let ends = segments.peek().is_none();
+        let flags = if ends { flags } else { DIRECTORY };
+        let from = above.as_ref().unwrap_or(root);
+        let opened = rustix::fs::openat(from, &*name, flags, Mode::empty())?;
+        if ends {
+            return Ok(opened);
+        }
+        above = Some(opened);
+    }
 }
 
 /// What is no segment leads nowhere, above all not up.
@@ -195,4 +220,76 @@ fn create_all(path: &Path, mode: Mode) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    use super::*;
+
+    const FILE: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+    /// A way from the root to what is at a key.
+    type Way = fn(&OwnedFd, &str, OFlags) -> Result<OwnedFd, Errno>;
+
+    #[test]
+    fn each_way_leads_to_the_same_place_and_none_out_of_the_root() {
+        let place = tempfile::tempdir().unwrap();
+        let (root, outside) = (place.path().join("root"), place.path().join("outside"));
+        fs::create_dir_all(root.join("a/b/%2Ehayloft-staging")).unwrap();
+        fs::create_dir(&outside).unwrap();
+        fs::write(root.join("a/b/file"), "").unwrap();
+        fs::write(outside.join("file"), "").unwrap();
+        symlink(&outside, root.join("a/out")).unwrap();
+        symlink("b", root.join("a/in")).unwrap();
+        symlink("file", root.join("a/b/link")).unwrap();
+        let long = "a/".repeat(3000);
+        let cases = [
+            ("a/b/file", FILE, Some("a/b/file")),
+            ("a", DIRECTORY, Some("a")),
+            ("a/b/.hayloft-staging", DIRECTORY, Some("a/b/%2Ehayloft-staging")),
+            ("a/b/file", DIRECTORY, None),
+            ("a/b/file/x", FILE, None),
+            ("a/b/absent", FILE, None),
+            ("a/out/file", FILE, None),
+            ("a/out", DIRECTORY, None),
+            ("a/in/file", FILE, None),
+            ("a/b/link", FILE, None),
+            ("../outside/file", FILE, None),
+            ("a/../a/b/file", FILE, None),
+            ("/a", DIRECTORY, None),
+            ("a/", DIRECTORY, None),
+            ("", DIRECTORY, None),
+            (long.as_str(), FILE, None),
+        ];
+        let opened = OwnedFd::from(fs::File::open(&root).unwrap());
+        let inode = |it: OwnedFd| fs::File::from(it).metadata().unwrap().ino();
+        for (key, flags, expected) in cases {
+            let expected = expected.map(|it| fs::metadata(root.join(it)).unwrap().ino());
+            for way in [open_below as Way, step_by_step] {
+                match way(&opened, key, flags) {
+                    Ok(found) => assert_eq!(Some(inode(found)), expected, "{key}"),
+                    Err(e) => assert!(expected.is_none() && is_absence(e), "{key}: {e}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_way_that_is_too_long_for_one_step_is_gone_all_the_same() {
+        let place = tempfile::tempdir().unwrap();
+        let root = OwnedFd::from(fs::File::open(place.path()).unwrap());
+        let (mut at, mut key) = (rustix::io::dup(&root).unwrap(), String::new());
+        let name = "n".repeat(200);
+        for _ in 0..25 {
+            rustix::fs::mkdirat(&at, &name, Mode::RWXU).unwrap();
+            at = rustix::fs::openat(&at, &name, DIRECTORY, Mode::empty()).unwrap();
+            key.push_str(&name);
+            key.push('/');
+        }
+        key.pop();
+        assert_eq!(in_one_step(&root, &key, DIRECTORY).unwrap_err(), Errno::NAMETOOLONG);
+        directory(&root, &key).unwrap();
+    }
 }

@@ -9,6 +9,8 @@ use serde::{Serialize, Serializer};
 use super::{BackupId, place};
 use crate::archive::patiently;
 
+/// What most objects that are read here fit into, in bytes.
+const USUAL: usize = 8 << 10;
 /// More than a mark has, in bytes.
 const MOST: u64 = 4096;
 /// What a mark of ours begins with. Barman writes its own before it asks the
@@ -70,7 +72,7 @@ impl Serialize for Keep {
 /// If the storage cannot tell.
 pub(super) fn text(storage: &StorageHandle, key: &str, most: u64) -> Result<Option<String>> {
     let read = || {
-        let mut text = Vec::new();
+        let mut text = Vec::with_capacity(USUAL);
         let range = ByteRange { offset: 0, length: Some(most) };
         storage.get(key, range)?.take(most).read_to_end(&mut text)?;
         Ok(text)
