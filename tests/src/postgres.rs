@@ -26,7 +26,7 @@ mod versions;
 
 pub use self::{
     programs::Programs,
-    versions::{MAJORS, installed_versions, version},
+    versions::{MAJORS, backed_up_versions, installed_versions, version},
 };
 
 use std::{

@@ -26,12 +26,15 @@ use super::programs::Programs;
 /// The versions that tests run against.
 pub const MAJORS: [u32; 4] = [15, 16, 17, 18];
 
+/// Versions before these, which people still have base backups taken of.
+const OLDER: [u32; 2] = [13, 14];
+
 /// Where `scripts/embedded-postgres` puts servers: below the top directory,
 /// or here, if a user without rights could not reach that.
 const CACHE: &str = "/var/cache/hayloft-embedded-postgres";
 
-/// Tests run against these versions instead of [`MAJORS`] where the variable
-/// has them, separated by commas: older ones too, if they were fetched.
+/// Tests run against these versions instead where the variable has them,
+/// separated by commas.
 const CHOICE: &str = "HAYLOFT_TEST_MAJORS";
 
 /// Returns the programs of each version in [`MAJORS`], in that order, or those
@@ -41,9 +44,24 @@ const CHOICE: &str = "HAYLOFT_TEST_MAJORS";
 ///
 /// If one is not there: a test that cannot run must not pass.
 pub fn installed_versions() -> Vec<Programs> {
+    chosen_or(MAJORS)
+}
+
+/// Returns the programs of each version that base backups are taken, restored
+/// and drilled of, the oldest first: those of [`installed_versions`] and older
+/// ones; or those that `HAYLOFT_TEST_MAJORS` names.
+///
+/// # Panics
+///
+/// As [`installed_versions`].
+pub fn backed_up_versions() -> Vec<Programs> {
+    chosen_or(OLDER.into_iter().chain(MAJORS))
+}
+
+fn chosen_or(otherwise: impl IntoIterator<Item = u32>) -> Vec<Programs> {
     let chosen = std::env::var(CHOICE).unwrap_or_default();
     if chosen.is_empty() {
-        return MAJORS.into_iter().map(version).collect();
+        return otherwise.into_iter().map(version).collect();
     }
     let number = |it: &str| {
         let Ok(major) = it.trim().parse() else {
@@ -93,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_server_of_every_version_starts_and_says_its_version() {
-        for programs in installed_versions() {
+        for programs in backed_up_versions() {
             let server = Postgres::options().programs(&programs).start();
             assert_eq!(server.major(), programs.major());
             let number = server.sql("postgres", "SHOW server_version_num");

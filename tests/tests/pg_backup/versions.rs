@@ -1,6 +1,6 @@
 //! Servers of every version.
 
-use hayloft_tests::postgres::installed_versions;
+use hayloft_tests::postgres::backed_up_versions;
 
 use super::{
     ground::{Ground, ONE},
@@ -11,7 +11,7 @@ const SUM: &str = "SELECT count(*), sum(hashtextextended(t::text, 0)) FROM t";
 
 #[test]
 fn servers_of_every_version_are_backed_up_and_restored() {
-    for programs in installed_versions() {
+    for programs in backed_up_versions() {
         let major = programs.major();
         let ground = Ground::with(ONE, |it| it.programs(&programs));
         ground.sql("CREATE TABLE t AS SELECT i, repeat('x', 100) FROM generate_series(1, 20000) i");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use hayloft_tests::postgres::{Postgres, installed_versions};
+use hayloft_tests::postgres::{Postgres, backed_up_versions};
 
 use super::{
     ground::{archive_all, wait_for},
@@ -11,7 +11,7 @@ use super::{
 
 #[test]
 fn a_server_of_each_version_is_proven_restorable() {
-    for programs in installed_versions() {
+    for programs in backed_up_versions() {
         let setting = Setting::new("", |it| it.programs(&programs));
         setting.server.pgbench("bench", 1);
         setting.backup();
