@@ -14,6 +14,7 @@
 //! A part that several backups refer to is read once. What was good is noted on
 //! this machine, for the next time.
 
+mod frames;
 mod known;
 mod part;
 mod run;
@@ -38,7 +39,7 @@ pub(crate) struct Options {
     pub(crate) wal: bool,
     /// How many bytes a second are read at most.
     pub(crate) max_rate: Option<u64>,
-    /// How many threads read.
+    /// How many threads read, and how many compare what they read.
     pub(crate) workers: usize,
 }
 

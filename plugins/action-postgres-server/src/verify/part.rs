@@ -5,16 +5,17 @@ use std::{
     io::{self, Read},
     path::PathBuf,
     rc::Rc,
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{SyncSender, channel},
+    },
 };
 
 use blake3::{Hash, Hasher};
 use hayloft_plugin_api::{ByteRange, DecodeReader, Error, ErrorKind, Host, Result, StorageHandle};
 
-use crate::{
-    backup::{Aligned, Compressor},
-    manifest::Part,
-};
+use super::frames::{Gathering, Piece, Spare};
+use crate::{backup::Compressor, manifest::Part};
 
 /// How much is read at a time, in bytes.
 const BUFFER: usize = 256 << 10;
@@ -36,6 +37,9 @@ pub(super) struct Expected {
     pub(super) file: Arc<PathBuf>,
 }
 
+/// Those who compare frames, and memory for these.
+pub(super) type Shared<'a> = (&'a SyncSender<Piece>, &'a Spare);
+
 /// What is wrong with a part.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wrong {
@@ -56,7 +60,7 @@ pub(super) fn check(
     host: &Host,
     storage: &StorageHandle,
     (key, part): (&str, &Part),
-    frames: &[Expected],
+    (frames, shared): (&Arc<[Expected]>, Shared<'_>),
     step: &dyn Fn(u64) -> Result<()>,
 ) -> Result<Option<Wrong>> {
     let stopped = RefCell::new(None);
@@ -68,7 +72,7 @@ pub(super) fn check(
         })
     };
     let hasher = Rc::new(RefCell::new((Hasher::new(), 0_u64)));
-    let result = read(host, storage, (key, part), frames, (&told, &hasher));
+    let result = read(host, storage, (key, part), (frames, shared), (&told, &hasher));
     if let Some(error) = stopped.into_inner() {
         return Err(error);
     }
@@ -93,7 +97,7 @@ fn read(
     host: &Host,
     storage: &StorageHandle,
     (key, part): (&str, &Part),
-    frames: &[Expected],
+    frames: (&Arc<[Expected]>, Shared<'_>),
     (told, hasher): Told<'_>,
 ) -> Result<Option<Wrong>> {
     let reader = storage.get(key, ByteRange::ALL)?;
@@ -124,42 +128,40 @@ fn read(
     Ok(wrong)
 }
 
-/// Compares frames, in the order of their places.
+/// Reads frames, in the order of their places, and lets others compare them;
+/// returns what is wrong with the first that is damaged.
 fn compare(
     host: &Host,
     part: &Part,
-    frames: &[Expected],
+    (frames, shared): (&Arc<[Expected]>, Shared<'_>),
     from: &mut dyn Read,
 ) -> Result<Option<Wrong>> {
     let compressor = Compressor::of_suffix(host, &part.compressed)?;
-    let (mut at, mut wrong) = (0, None);
-    let (mut stored, mut scratch) = (Vec::new(), Aligned::default());
-    for frame in frames {
+    let (damaged, told) = channel();
+    let mut gathering = Gathering::new(shared, compressor, Arc::clone(frames), damaged);
+    let mut at = 0;
+    for frame in frames.iter() {
         let skip = frame.offset.saturating_sub(at);
         let skipped = io::copy(&mut from.take(skip), &mut io::sink())?;
-        stored.clear();
-        from.take(u64::from(frame.stored)).read_to_end(&mut stored)?;
-        at += skipped + stored.len() as u64;
-        let short = stored.len() != frame.stored as usize;
-        let problem = if short {
-            Some("it ends too early".to_owned())
-        } else {
-            match compressor.unpack(&stored, frame.length, &mut scratch) {
-                Ok(content) if blake3::hash(content) == frame.hash => None,
-                Ok(_) => Some("the hash of a frame is another one".to_owned()),
-                Err(error) => Some(error.to_string()),
-            }
-        };
-        if let Some(problem) = problem {
-            wrong.get_or_insert(Wrong { problem, file: Some(Arc::clone(&frame.file)) });
-        }
-        if short {
+        let stored = gathering.memory();
+        let before = stored.len();
+        from.take(u64::from(frame.stored)).read_to_end(stored)?;
+        let read = stored.len() - before;
+        at += skipped + read as u64;
+        gathering.gathered();
+        if read != frame.stored as usize {
             break;
         }
     }
+    gathering.finish();
     // Encrypted streams say at their end whether they are whole.
     io::copy(from, &mut io::sink())?;
-    Ok(wrong)
+    // This ends when the last of them was compared.
+    let first = told.iter().min_by_key(|it| it.0);
+    Ok(first.map(|(index, problem)| Wrong {
+        problem,
+        file: frames.get(index).map(|it| Arc::clone(&it.file)),
+    }))
 }
 
 /// Hashes what is read.

@@ -19,8 +19,9 @@ use hayloft_postgres::wal::{FileName, SegmentName, SegmentRange};
 
 use super::{
     Options, Problem, Report,
+    frames::{self, Spare},
     known::Known,
-    part::{self, Expected},
+    part::{self, Expected, Shared},
 };
 use crate::{
     archive::Archive,
@@ -129,7 +130,7 @@ struct Run<'a> {
 struct Job {
     backup: String,
     part: Part,
-    frames: Vec<Expected>,
+    frames: Arc<[Expected]>,
 }
 
 impl Run<'_> {
@@ -140,12 +141,18 @@ impl Run<'_> {
         all.retain(|it| {
             it.whole || it.is_foreign() || self.options.backups.contains(&it.id) || claims(it)
         });
-        let (give, jobs) = sync_channel(self.options.workers);
-        let jobs = Mutex::new(jobs);
+        let workers = self.options.workers;
+        let (give, jobs) = sync_channel(workers);
+        let (hand, pieces) = sync_channel(workers);
+        let (jobs, pieces, spare) = (Mutex::new(jobs), Mutex::new(pieces), Spare::default());
         thread::scope(|scope| {
-            for _ in 0..self.options.workers {
-                scope.spawn(|| self.work(name, &jobs));
+            let (jobs, spare) = (&jobs, &spare);
+            for _ in 0..workers {
+                let hand = hand.clone();
+                scope.spawn(move || self.work(name, jobs, (&hand, spare)));
+                scope.spawn(|| frames::work(&pieces, spare));
             }
+            drop(hand);
             let mut known = HashMap::new();
             for found in &all {
                 seen.insert((found.id, needs(found.info.as_ref())));
@@ -157,7 +164,7 @@ impl Run<'_> {
         })
     }
 
-    fn work(&self, name: &str, jobs: &Mutex<Receiver<Job>>) {
+    fn work(&self, name: &str, jobs: &Mutex<Receiver<Job>>, shared: Shared<'_>) {
         let storage = self.host.storage(name);
         loop {
             let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -166,14 +173,15 @@ impl Run<'_> {
             if self.host.cancelled() {
                 continue;
             }
-            self.part((name, storage), &job);
+            self.part((name, storage), &job, shared);
         }
     }
 
-    fn part(&self, (name, storage): (&str, &StorageHandle), job: &Job) {
+    fn part(&self, (name, storage): (&str, &StorageHandle), job: &Job, shared: Shared<'_>) {
         let key = place::part(&self.server.name, &job.part.backup, &job.part.name);
         let step = |bytes: u64| self.step(&key, bytes);
-        let checked = part::check(self.host, storage, (&key, &job.part), &job.frames, &step);
+        let frames = (&job.frames, shared);
+        let checked = part::check(self.host, storage, (&key, &job.part), frames, &step);
         self.count();
         match checked {
             Ok(None) => self.known().add(name, &key, job.part.blake3.clone()),
@@ -307,7 +315,7 @@ impl Run<'_> {
         frames.sort_by_key(|it| it.offset);
         // What several files have may be there once.
         frames.dedup_by_key(|it| it.offset);
-        let job = Job { backup: id.to_owned(), part: part.clone(), frames };
+        let job = Job { backup: id.to_owned(), part: part.clone(), frames: frames.into() };
         give.send(job).map_err(|_| Error::msg("the workers have ended"))
     }
 
