@@ -28,7 +28,6 @@ pub(super) fn first(
     facts: &Facts,
     (id, parent): (BackupId, Option<BackupId>),
 ) -> BackupInfo {
-    let text = |it: &String| (!it.is_empty()).then(|| it.clone());
     let destination = server.backup_destinations().into_iter().next();
     let named = |it: String| (it != config::NONE).then_some(it);
     let (compression, encryption) =
@@ -38,29 +37,32 @@ pub(super) fn first(
         backup_name: options.name.clone(),
         begin_time: Some(Moment::of(&Zoned::now())),
         compression,
+        encryption,
+        mode: Some(format!("{}{}", MODE, method_name(options.method))),
+        parent_backup_id: parent,
+        server_name: Some(server.name.clone()),
+        ..of_cluster(facts)
+    }
+}
+
+/// What the server says of itself.
+fn of_cluster(facts: &Facts) -> BackupInfo {
+    let text = |it: &String| (!it.is_empty()).then(|| it.clone());
+    let tablespaces = facts.tablespaces.iter().map(|it| Tablespace {
+        name: it.name.clone(),
+        oid: it.oid,
+        location: it.shown_location(),
+    });
+    BackupInfo {
         config_file: text(&facts.files.config),
         data_checksums: Some(if facts.checksums { "on" } else { "off" }.to_owned()),
-        encryption,
         hba_file: text(&facts.files.hba),
         ident_file: text(&facts.files.ident),
         included_files: Some(facts.files.included.clone()),
-        mode: Some(format!("{}{}", MODE, method_name(options.method))),
-        parent_backup_id: parent,
         pgdata: Some(facts.data.clone()),
-        server_name: Some(server.name.clone()),
         summarize_wal: facts.summarize_wal.clone(),
         systemid: Some(facts.system_identifier.to_string()),
-        tablespaces: Some(
-            facts
-                .tablespaces
-                .iter()
-                .map(|it| Tablespace {
-                    name: it.name.clone(),
-                    oid: it.oid,
-                    location: it.shown_location(),
-                })
-                .collect(),
-        ),
+        tablespaces: Some(tablespaces.collect()),
         version: Some(facts.version),
         xlog_segment_size: facts.segment,
         ..BackupInfo::default()

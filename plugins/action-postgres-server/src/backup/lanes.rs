@@ -33,6 +33,18 @@ pub(super) struct Lanes {
     pub(super) parent: Option<BackupId>,
 }
 
+impl Lanes {
+    fn none() -> Self {
+        let workshop = Workshop {
+            compressors: Vec::new(),
+            lanes: Vec::new(),
+            held: Vec::new(),
+            buffers: Buffers::default(),
+        };
+        Self { all: Vec::new(), cursors: Vec::new(), workshop, parent: None }
+    }
+}
+
 /// Opens the storages of a server that backups are written to.
 ///
 /// # Errors
@@ -85,17 +97,7 @@ impl Wanted<'_> {
 /// If a compressor or an encryptor cannot be used, or the backup that is to be
 /// compared with is not there.
 pub(super) fn open(host: &Host, server: &Server, mut wanted: Wanted<'_>) -> Result<Lanes> {
-    let mut lanes = Lanes {
-        all: Vec::new(),
-        cursors: Vec::new(),
-        workshop: Workshop {
-            compressors: Vec::new(),
-            lanes: Vec::new(),
-            held: Vec::new(),
-            buffers: Buffers::default(),
-        },
-        parent: None,
-    };
+    let mut lanes = Lanes::none();
     let mut names: Vec<String> = Vec::new();
     let parent = readable(host, server, find_parent(server, &wanted)?, &wanted)?;
     let sorted = wanted.method == Method::Local;

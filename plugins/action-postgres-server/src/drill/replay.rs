@@ -153,6 +153,11 @@ fn once(
             return Err(failed(&error).context("the scratch server did not start"));
         }
     }
+    watch(host, drill, scratch, feed)
+}
+
+/// Waits until the server that replays is open, or gone, or gets on no more.
+fn watch(host: &Host, drill: &Drill, scratch: &Scratch, feed: &Feed) -> Result<Ended> {
     let stall = drill.stall_timeout();
     let (mut length, mut active) = (0, Instant::now());
     loop {

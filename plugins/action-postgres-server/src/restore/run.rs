@@ -346,15 +346,25 @@ impl Giver<'_> {
             Special::Not => {}
         }
         let there = tree.file(file.path.path(), (file.mode, file.size))?;
-        let empty = self.restore.is_unwanted(file);
         let out = Arc::new(Out {
             at: self.restore.ground.data.join(file.path.path()),
             name: file.path.path().to_owned(),
             there,
         });
+        self.frames(file, &out, plan, queue)
+    }
+
+    fn frames(
+        &mut self,
+        file: &File,
+        out: &Arc<Out>,
+        plan: &mut Plan,
+        queue: &mut Vec<Batch>,
+    ) -> Result<()> {
+        let empty = self.restore.is_unwanted(file);
         for (index, frame) in file.frames.iter().enumerate() {
             let (at, length) = file.span(index);
-            self.step(&out, length)?;
+            self.step(out, length)?;
             let length = usize::try_from(length).map_err(|_| Error::msg("a frame is too large"))?;
             let (hash, place, patch) = match frame {
                 Frame::Stored { hash, place } if !empty => (*hash, *place, None),
@@ -362,14 +372,14 @@ impl Giver<'_> {
                     (*hash, patch.base, Some(self.patched(*patch, plan, queue)?))
                 }
                 _ => {
-                    if there {
-                        self.job(Job::Zeros(Arc::clone(&out), at, length))?;
+                    if out.there {
+                        self.job(Job::Zeros(Arc::clone(out), at, length))?;
                     }
                     continue;
                 }
             };
             let (offset, stored) = (place.offset, place.stored);
-            let file = Arc::clone(&out);
+            let file = Arc::clone(out);
             queue.extend(plan.add(place, Piece { file, at, length, hash, offset, stored, patch }));
             self.send(queue)?;
         }

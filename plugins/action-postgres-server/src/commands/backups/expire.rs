@@ -141,32 +141,36 @@ fn write_text(shown: &mut String, server: &Server, expiry: &Expiry, dry_run: boo
         .retention_policy
         .map_or_else(|| "no retention policy".to_owned(), |it| it.to_string());
     let _ = writeln!(shown, "Server {}: {policy}", server.name);
+    let done = if dry_run { "would be deleted" } else { "deleted" };
     for it in &expiry.storages {
         let _ = writeln!(shown, "  Storage {}:", it.storage);
-        let mut table = Table::new(&["ID", "STATUS", "RETENTION", "", "WHY"]);
-        for it in it.plan.decisions.iter().rev() {
-            let verdict = if it.verdict == Verdict::None { "" } else { it.verdict.name() };
-            let step = match (it.step.stays(), dry_run) {
-                (true, _) => "stays",
-                (false, true) => "would be deleted",
-                (false, false) => "deleted",
-            };
-            table.row(vec![
-                it.copy.id.to_string(),
-                it.state.to_string(),
-                verdict.to_owned(),
-                step.to_owned(),
-                text::one_line(&it.why),
-            ]);
-        }
-        if it.plan.decisions.is_empty() {
-            shown.push_str("    no backups\n");
-        } else {
-            shown.push_str(&table.show(4));
-        }
+        write_backups(shown, it, done);
     }
-    let done = if dry_run { "would be deleted" } else { "deleted" };
-    match &expiry.wal {
+    write_wal(shown, &expiry.wal, done);
+}
+
+fn write_backups(shown: &mut String, expiry: &StorageExpiry, done: &str) {
+    if expiry.plan.decisions.is_empty() {
+        shown.push_str("    no backups\n");
+        return;
+    }
+    let mut table = Table::new(&["ID", "STATUS", "RETENTION", "", "WHY"]);
+    for it in expiry.plan.decisions.iter().rev() {
+        let verdict = if it.verdict == Verdict::None { "" } else { it.verdict.name() };
+        let step = if it.step.stays() { "stays" } else { done };
+        table.row(vec![
+            it.copy.id.to_string(),
+            it.state.to_string(),
+            verdict.to_owned(),
+            step.to_owned(),
+            text::one_line(&it.why),
+        ]);
+    }
+    shown.push_str(&table.show(4));
+}
+
+fn write_wal(shown: &mut String, expiry: &WalExpiry, done: &str) {
+    match expiry {
         WalExpiry::Held(why) => {
             let _ = writeln!(shown, "  WAL: nothing {done}: {why}");
         }

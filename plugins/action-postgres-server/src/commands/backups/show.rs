@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Call, Subcommand, arguments, find, view};
 use crate::{
-    catalogue::{Backup, Catalogue, State, Verdict},
+    catalogue::{Backup, BackupInfo, Catalogue, State, Verdict},
     intake::chain,
 };
 
@@ -83,7 +83,14 @@ fn people(catalogue: &Catalogue, backup: &Backup, verdict: Verdict) -> String {
         let (state, layout) = (copy.state(), copy.layout.name());
         line("in storage", format!("{}: {state}, {layout}{why}", copy.storage));
     }
-    let Some(info) = backup.info() else { return shown };
+    if let Some(info) = backup.info() {
+        describe(backup, info, &mut line);
+    }
+    shown
+}
+
+/// Shows what `backup.info` says.
+fn describe(backup: &Backup, info: &BackupInfo, line: &mut impl FnMut(&str, String)) {
     line("type", info.kind().name().to_owned());
     for (name, bytes) in [
         ("size", info.size),
@@ -112,5 +119,4 @@ fn people(catalogue: &Catalogue, backup: &Backup, verdict: Verdict) -> String {
             line(&key.replace('_', " "), value);
         }
     }
-    shown
 }
