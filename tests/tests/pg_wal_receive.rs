@@ -12,6 +12,8 @@ mod disk;
 mod manager;
 #[path = "pg_wal_receive/network.rs"]
 mod network;
+#[path = "pg_wal_receive/secrets.rs"]
+mod secrets;
 #[path = "pg_wal_receive/setting.rs"]
 mod setting;
 #[path = "pg_wal_receive/slots.rs"]

@@ -93,6 +93,56 @@ fn a_backup_is_done_only_when_its_wal_is_archived() {
     ground.pg(&["restore", "main", "$DIR/x"]).exits(0);
 }
 
+/// V-11: Barman calls a backup failed for good once a segment has come before
+/// the one that it follows.
+#[test]
+fn wal_of_a_backup_may_come_in_any_order() {
+    let alone = ONE.replace("<backup>", "<wal><push_ahead>0</push_ahead></wal><backup>");
+    let ground =
+        Ground::with(&alone, |it| it.setting("archive_command", "false").initdb("--wal-segsize=1"));
+    ground.sql("CREATE TABLE filled AS SELECT 1 AS a");
+    let (id, segments) = backup_of_several_segments(&ground);
+    let push = |name: &String| {
+        let path = ground.server.data_dir().join("pg_wal").join(name);
+        ground.pg(&["wal", "push", "main", path.to_str().unwrap()]).exits(0);
+        ground.pg(&["expire", "main"]).exits(0);
+    };
+    for name in segments[1..].iter().rev() {
+        push(name);
+        assert!(ground.info("disk", &id).contains("status=WAITING_FOR_WALS"), "{name}");
+    }
+    push(&segments[0]);
+    assert!(ground.info("disk", &id).contains("status=DONE"), "{segments:?}");
+    ground.pg(&["restore", "main", "$DIR/x"]).exits(0);
+}
+
+/// Takes a backup while segments end; returns its id, and those that it needs.
+fn backup_of_several_segments(ground: &Ground) -> (String, Vec<String>) {
+    loop {
+        let words = ["backup", "main", "--fast", "--json", "--no-wait", "--max-rate", "8MB"];
+        let known = ground.ids("disk").len();
+        let child = ground.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        wait_for("the beginning of the backup", || ground.ids("disk").len() > known);
+        for _ in 0..3 {
+            ground.sql("INSERT INTO filled VALUES (2)");
+            ground.sql("SELECT pg_switch_wal()");
+        }
+        let report = Ended::of(&child.unwrap().wait_with_output().unwrap()).exits(0).json();
+        let text = |name: &str| report[name].as_str().unwrap().to_owned();
+        let (first, last) = (text("begin_wal"), text("end_wal"));
+        // It was quicker than the segments.
+        if first == last {
+            continue;
+        }
+        let entries = fs::read_dir(ground.server.data_dir().join("pg_wal")).unwrap();
+        let names = entries.map(|it| it.unwrap().file_name().into_string().unwrap());
+        let needed = |it: &String| it.len() == 24 && *it >= first && *it <= last;
+        let mut names: Vec<String> = names.filter(needed).collect();
+        names.sort();
+        return (text("id"), names);
+    }
+}
+
 #[test]
 fn whoever_comes_next_completes_what_waited_for_wal() {
     for next in [&["expire", "main"] as &[&str], &["backup", "main", "--fast"]] {

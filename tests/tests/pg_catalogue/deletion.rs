@@ -44,12 +44,31 @@ fn what_is_broken_can_be_deleted() {
     assert_eq!(setting.stored("disk"), [""; 0]);
 }
 
+/// V-07: to Barman each piece of the word `last-failed` is the whole word.
+#[test]
+fn a_name_is_never_taken_for_a_piece_of_a_word() {
+    let setting = Setting::new("");
+    let (named, failed) = ("20260101T010000", "20260102T010000");
+    setting.store("disk", &Backup { name: Some("a"), ..Backup::done(named, (1, 2)) });
+    setting.store("disk", &Backup { status: "FAILED", ..Backup::done(failed, (3, 4)) });
+    for piece in ["ed", "st", "fail", "last-fail", "-"] {
+        let complaint = format!("no backup called `{piece}`");
+        setting.pg(&["delete", "main", piece]).exits(1).complains(&complaint);
+    }
+    assert_eq!(setting.stored("disk"), [named, failed]);
+    setting.pg(&["delete", "main", "a"]).exits(0);
+    assert_eq!(setting.stored("disk"), [failed]);
+    setting.pg(&["delete", "main", "last-failed"]).exits(0);
+    assert!(setting.stored("disk").is_empty());
+}
+
 #[test]
 fn hooks_are_asked_before_and_told_behind_with_barmans_variables() {
     let hooks = ["pre_delete", "post_delete"].map(|on| {
         format!("<hook><on>{on}</on><type>script</type><command>$SANDBOX/hook</command></hook>")
     });
-    let setting = Setting::with("", &format!("<hooks>{}</hooks>", hooks.concat()));
+    let policy = "<retention_policy>REDUNDANCY 3</retention_policy>";
+    let setting = Setting::with(policy, &format!("<hooks>{}</hooks>", hooks.concat()));
     let script = |code: u8| {
         let text = format!(
             "#!/bin/sh\n\
@@ -63,14 +82,15 @@ fn hooks_are_asked_before_and_told_behind_with_barmans_variables() {
     for (id, at) in [("20260101T010000", 1), ("20260102T010000", 3), ("20260103T010000", 5)] {
         setting.store("disk", &Backup::done(id, (at, at + 1)));
     }
-    // Barman deletes it later all the same, since it has marked it before it asked.
+    // V-15: Barman deletes it later all the same, since it has marked it before it asked.
     script(63);
     setting.pg(&["delete", "main", "20260102T010000"]).exits(1);
+    script(0);
     setting.pg(&["expire", "main"]).exits(0);
     assert_eq!(setting.stored("disk").len(), 3);
-    assert_eq!(setting.json(&["list"])["servers"][0]["backups"][1]["status"], "DONE");
+    let vetoed = &setting.json(&["list"])["servers"][0]["backups"][1];
+    assert_eq!((&vetoed["status"], &vetoed["retention"]), (&"DONE".into(), &"VALID".into()));
     fs::remove_file(setting.sandbox.path("told")).unwrap();
-    script(0);
     setting.pg(&["delete", "main", "20260102T010000"]).exits(0);
     let directory = setting.sandbox.expand("$SANDBOX/disk/main/base/20260102T010000");
     let rest = format!(
