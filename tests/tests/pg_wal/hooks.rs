@@ -185,3 +185,24 @@ fn hooks_of_segments_that_are_stored_ahead_are_called_one_at_a_time_and_once() {
     }
     assert_eq!(seen(&ground).len(), 0, "they were told already");
 }
+
+#[test]
+fn a_plugin_is_asked_and_told_as_scripts_are() {
+    let events = ["pre_archive", "post_archive", "pre_wal_delete", "post_wal_delete"];
+    let hooks = events.map(|on| format!("<hook><on>{on}</on><type>guard</type></hook>"));
+    let ground = ground(&hooks.concat());
+    ground.add_fixture("good");
+    let (allowed, forbidden) = (Segment::number(0xef), Segment::number(0xf0));
+    push(&ground, allowed).exits(0);
+    push(&ground, forbidden).exits(1).complains("it is forbidden");
+    assert_eq!(ground.stored("disk").len(), 2, "{:?}", ground.stored("disk"));
+    // It says no to what came into the archive another way, too.
+    ground.configure(PLAIN);
+    push(&ground, forbidden).exits(0);
+    ground.configure(&format!("{PLAIN}<hooks>{}</hooks>", hooks.concat()));
+    let before = Segment::number(0xf1).name();
+    ground.wal(&["delete", "main", "--before", &before]).exits(1).complains("forbidden");
+    let left = ground.stored("disk");
+    assert!(left.iter().any(|it| it.contains(&forbidden.name())), "{left:?}");
+    assert!(!left.iter().any(|it| it.contains(&allowed.name())), "{left:?}");
+}
