@@ -12,7 +12,7 @@ pub mod tree;
 use std::{
     env, fs,
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{self, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -92,16 +92,41 @@ fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-/// Runs a program to its end, which must be a good one.
+/// Runs a program to its end, which must be a good one. What it has left at
+/// work in the background counts for the processor, not for the wall.
 pub fn measure(mut command: Command) -> Measured {
     command.stdin(Stdio::null()).stdout(Stdio::null());
+    let orphans = Orphans::adopt();
     let (started, cpu) = (Instant::now(), cpu_of_children());
     let mut child = command.spawn().expect("the program can be started");
     let watch = Watch::start(child.id());
     let status = child.wait().unwrap();
     let wall = started.elapsed();
     assert!(status.success(), "{command:?}: {status}");
+    orphans.bury();
     Measured { wall, cpu: cpu_of_children() - cpu, memory: watch.stop() }
+}
+
+/// Processes whose parents have ended become ours meanwhile, so that they can
+/// be waited for.
+struct Orphans {
+    known: Vec<u32>,
+}
+
+impl Orphans {
+    fn adopt() -> Self {
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
+        Self { known: children(process::id()) }
+    }
+
+    fn bury(self) {
+        let ours = |it: &u32| !self.known.contains(it);
+        while let Some(child) = children(process::id()).into_iter().find(ours) {
+            let child = rustix::process::Pid::from_raw(child.cast_signed());
+            rustix::process::waitpid(child, rustix::process::WaitOptions::empty()).unwrap();
+        }
+        rustix::process::set_child_subreaper(None).unwrap();
+    }
 }
 
 /// Seconds of the processor, in user and system, of all that was waited for.
@@ -146,14 +171,20 @@ fn family(process: u32) -> Vec<u32> {
     let mut family = vec![process];
     let mut at = 0;
     while let Some(&process) = family.get(at) {
-        let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
-        for task in tasks {
-            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            family.extend(children.split_whitespace().filter_map(|it| it.parse::<u32>().ok()));
-        }
+        family.extend(children(process));
         at += 1;
     }
     family
+}
+
+fn children(process: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    for task in tasks {
+        let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        found.extend(children.split_whitespace().filter_map(|it| it.parse::<u32>().ok()));
+    }
+    found
 }
 
 fn peak_memory(process: u32) -> u64 {

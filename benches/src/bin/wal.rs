@@ -23,7 +23,10 @@ use hayloft_benches::compete;
 
 use self::{
     ground::Ground,
-    peers::{archive_ours, backlog_barman, backlog_ours, ours, pgbackrest, shell_copy},
+    peers::{
+        archive_ours, backlog_barman, backlog_ours, limit, limit_of_calls, ours, pgbackrest,
+        shell_copy,
+    },
 };
 
 fn main() {
@@ -80,13 +83,18 @@ fn trickle(ground: &Ground) {
 /// All segments wait, and are asked for one after the other.
 fn backlog(ground: &Ground) {
     let count = ground.segments().len();
-    let pushes =
-        [Some(backlog_ours(ground)), pgbackrest(ground, "zst", true, true), backlog_barman(ground)];
+    let pushes = [
+        Some(backlog_ours(ground)),
+        pgbackrest(ground, "zst", true, true),
+        backlog_barman(ground),
+        Some(limit_of_calls(ground)),
+        Some(limit(ground)),
+    ];
     let pushes: Vec<_> = pushes.into_iter().flatten().collect();
     let title = format!("a backlog of {count} segments, zstd 3 (the aims are 0.8 and 0.33)");
     compete(&title, &pushes);
     // What somebody else has brought, in one call, as Barman does it.
-    let calls: Vec<_> =
-        [Some(archive_ours(ground)), backlog_barman(ground)].into_iter().flatten().collect();
+    let calls = [Some(archive_ours(ground)), backlog_barman(ground), Some(limit(ground))];
+    let calls: Vec<_> = calls.into_iter().flatten().collect();
     compete(&format!("{count} segments in incoming, zstd 3 (the aim is 0.33)"), &calls);
 }

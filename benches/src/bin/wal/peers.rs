@@ -49,6 +49,30 @@ pub(crate) fn backlog_ours(ground: &Ground) -> Contender<'_> {
     contender("hayloft pg wal push, zstd", prepare, line)
 }
 
+/// As fast as two processors compress: nothing is synced, and nobody waits.
+pub(crate) fn limit(ground: &Ground) -> Contender<'_> {
+    let (from, to) = (ground.path("pg_wal"), ground.path("copies"));
+    let line = format!(
+        "ls {0}/0* | xargs -P 2 -n 10 zstd -3 -q -f --output-dir-flat {1}",
+        from.display(),
+        to.display()
+    );
+    let prepare = move || {
+        ground.clean();
+        fs::create_dir_all(ground.path("copies")).unwrap();
+    };
+    contender("the limit: zstd -3, two at a time, no sync", prepare, line)
+}
+
+/// What the loop itself takes, with a program that does nothing.
+pub(crate) fn limit_of_calls(ground: &Ground) -> Contender<'_> {
+    let prepare = || {
+        ground.clean();
+        ground.all_ready();
+    };
+    contender("the limit: the loop with /bin/true", prepare, ground.each_ready("/bin/true"))
+}
+
 /// pgBackRest's `archive-push`.
 pub(crate) fn pgbackrest<'a>(
     ground: &'a Ground,
@@ -130,7 +154,9 @@ pub(crate) fn archive_ours(ground: &Ground) -> Contender<'_> {
     contender("hayloft pg wal archive, zstd", || bring(ground), format!("{call} archive main"))
 }
 
-/// Barman's `archive-wal` of what lies in `incoming`.
+/// Barman's `archive-wal` of what lies in `incoming`: the same level, by the
+/// same library, without a checksum in the frame; and as durable as ours, each
+/// file and its directories synced before the next one.
 pub(crate) fn backlog_barman(ground: &Ground) -> Option<Contender<'_>> {
     let program = barman("barman")?;
     let user = Command::new("id").arg("-un").output().unwrap().stdout;
