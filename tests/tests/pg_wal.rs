@@ -16,6 +16,8 @@ mod clock;
 mod cloud;
 #[path = "pg_wal/delete.rs"]
 mod delete;
+#[path = "pg_wal/drain.rs"]
+mod drain;
 #[path = "pg_wal/exit_codes.rs"]
 mod exit_codes;
 #[path = "pg_wal/faults.rs"]

@@ -13,22 +13,27 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
     archiving::{copy, load, replay, replay_by},
-    ground::{Ground, PATIENCE, PLAIN, archive_all, check_archive, done, waiting},
+    ground::{Ground, PATIENCE, PLAIN, archive_all, check_archive, done, wait_for, waiting},
     segments::Segment,
 };
 
-/// Kills processes of the program that have this word in their command line,
-/// after pauses of all lengths, until the work is over; returns how many. The
-/// work is told how many there are so far.
-fn kill_while(ground: &Ground, word: &str, most: u32, workload: impl FnOnce(&AtomicU32)) -> u32 {
+/// Kills processes of the program that have one of these words in their
+/// command line, after pauses of all lengths, until the work is over; returns
+/// how many. The work is told how many there are so far.
+fn kill_while(
+    ground: &Ground,
+    words: &[&str],
+    most: u32,
+    workload: impl FnOnce(&AtomicU32),
+) -> u32 {
     let (over, killed) = (AtomicBool::new(false), AtomicU32::new(0));
     let program = ground.path("bin/hayloft");
     thread::scope(|scope| {
         scope.spawn(|| {
-            let mut pause = 1;
+            let (mut pause, mut words) = (1, words.iter().cycle());
             while !over.load(Ordering::Relaxed) && killed.load(Ordering::Relaxed) < most {
                 pause = (pause * 7 + 3) % 61;
-                if let Some(pid) = find(&program, word) {
+                if let Some(pid) = words.next().and_then(|it| find(&program, it)) {
                     thread::sleep(Duration::from_millis(pause));
                     if kill_process(pid, Signal::KILL).is_ok() {
                         killed.fetch_add(1, Ordering::Relaxed);
@@ -44,7 +49,7 @@ fn kill_while(ground: &Ground, word: &str, most: u32, workload: impl FnOnce(&Ato
 }
 
 /// Finds a process of the program, also one that it has started itself.
-fn find(program: &Path, word: &str) -> Option<Pid> {
+pub(crate) fn find(program: &Path, word: &str) -> Option<Pid> {
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         let name = entry.file_name();
         let Some(pid) = name.to_str().and_then(|it| it.parse::<i32>().ok()) else { continue };
@@ -60,6 +65,8 @@ fn find(program: &Path, word: &str) -> Option<Pid> {
 
 /// No file that is being written is left in a storage.
 fn no_rubbish(ground: &Ground) {
+    let program = ground.path("bin/hayloft");
+    wait_for("the end of what stores ahead", || find(&program, "drain").is_none());
     // The next one that writes sweeps.
     let path = ground.path("0000FFFF.history");
     fs::write(&path, "1\t0/5000000\tfor the sweep\n").unwrap();
@@ -89,7 +96,7 @@ fn pushes_that_are_killed_lose_nothing_and_leave_nothing() {
     let copy = copy(&server, &ground);
     server.start_again();
     let began = Instant::now();
-    let killed = kill_while(&ground, "push", 100, |killed| {
+    let killed = kill_while(&ground, &["push", "drain"], 100, |killed| {
         // However slow this machine is, some are killed, and some are not.
         let enough = || killed.load(Ordering::Relaxed) > 3 && done(&server).len() > 20;
         while !enough() && began.elapsed() < PATIENCE {
@@ -227,7 +234,7 @@ fn a_recovery_whose_gets_are_killed_hundreds_of_times_comes_to_the_last_segment(
     let options = Postgres::options().initdb("--wal-segsize=1").setting("restore_command", &get);
     let mut replayed = None;
     // What fetches ahead is killed too.
-    kill_while(&ground, "prefetch", u32::MAX, |_| {
+    kill_while(&ground, &["prefetch"], u32::MAX, |_| {
         replayed = Some(replay_by(&ground, &copy, options));
     });
     let replayed = replayed.unwrap();
@@ -242,6 +249,7 @@ fn a_push_that_is_killed_while_it_stores_ahead_is_taken_up_again() {
     let ground = Ground::new(PLAIN);
     let segments: Vec<Segment> = (1..=12).map(Segment::number).collect();
     let paths: Vec<_> = segments.iter().map(|it| it.ready(&ground)).collect();
+    let program = ground.path("bin/hayloft");
     for round in 0_u64..40 {
         let first = usize::try_from(round).unwrap() % paths.len();
         let words = ["push", "main", paths[first].to_str().unwrap()];
@@ -249,6 +257,10 @@ fn a_push_that_is_killed_while_it_stores_ahead_is_taken_up_again() {
         thread::sleep(Duration::from_millis(round * 5 % 83));
         child.kill().unwrap();
         child.wait().unwrap();
+        // What stores ahead in a process of its own is killed too, now and then.
+        if let Some(pid) = find(&program, "drain").filter(|_| round % 3 > 0) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
     }
     for (segment, path) in segments.iter().zip(&paths) {
         ground.wal(&["push", "main", path.to_str().unwrap()]).exits(0);

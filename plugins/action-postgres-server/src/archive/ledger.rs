@@ -3,6 +3,11 @@
 //! For each file a note in the spool: by what it can be known again, and where
 //! it is. A note is believed only if the file is still the very one that was
 //! read, or has that content, and every storage still has that object.
+//!
+//! Whoever stores a file holds the lock of its mark meanwhile, so that others
+//! leave it to him, and wait for the note.
+
+use std::{fs::File, io};
 
 use hayloft_plugin_api::Result;
 use hayloft_postgres::wal::FileName;
@@ -12,6 +17,10 @@ use super::{Archive, Receipt, source::Source, spool::Spool, stamp::Stamp};
 
 /// The directory in the spool.
 const DIRECTORY: &str = "ahead";
+/// The file that the process that stores ahead has locked.
+const LOCK: &str = "lock";
+/// What is appended to the name of a file that is being stored.
+const MARK: &str = ".mark";
 
 /// A note.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +47,20 @@ pub(crate) struct Ledger {
     spool: Spool,
 }
 
+/// Says that a file is being stored, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Mark<'a> {
+    ledger: &'a Ledger,
+    name: String,
+    _lock: File,
+}
+
+impl Drop for Mark<'_> {
+    fn drop(&mut self) {
+        self.ledger.spool.remove(&self.name);
+    }
+}
+
 impl Ledger {
     /// Opens it; `None` if that is impossible.
     pub(crate) fn open(spool: &Spool) -> Option<Self> {
@@ -59,7 +82,7 @@ impl Ledger {
         });
         let note = Note { content, file, copies: copies.collect() };
         let written = serde_json::to_vec(&note)
-            .map_err(std::io::Error::other)
+            .map_err(io::Error::other)
             .and_then(|text| self.spool.write(&name.to_string(), &text));
         if let Err(error) = written {
             tracing::info!("{name} will be looked up when it is asked for: {error}");
@@ -76,13 +99,46 @@ impl Ledger {
         self.spool.remove(&name.to_string());
     }
 
+    /// Takes the work of storing ahead in a process of its own, unless
+    /// somebody has it.
+    ///
+    /// # Errors
+    ///
+    /// If there are no locks.
+    pub(crate) fn lock(&self) -> io::Result<Option<File>> {
+        self.spool.lock(LOCK)
+    }
+
+    /// Tells whether a process of its own stores ahead.
+    pub(crate) fn is_at_work(&self) -> bool {
+        self.spool.is_locked(LOCK)
+    }
+
+    /// Says that a file is being stored, unless somebody else has said so.
+    ///
+    /// # Errors
+    ///
+    /// If there are no locks.
+    pub(crate) fn mark(&self, name: FileName) -> io::Result<Option<Mark<'_>>> {
+        let name = format!("{name}{MARK}");
+        let lock = self.spool.lock(&name)?;
+        Ok(lock.map(|lock| Mark { ledger: self, name, _lock: lock }))
+    }
+
+    /// Tells whether somebody is storing a file.
+    pub(crate) fn is_marked(&self, name: FileName) -> bool {
+        self.spool.is_locked(&format!("{name}{MARK}"))
+    }
+
     /// Removes the notes of files that are not waiting any more, and what was
     /// left behind.
     pub(crate) fn tidy(&self, waiting: &[FileName]) {
         self.spool.sweep();
         for name in self.spool.names() {
-            let Some(file) = FileName::parse(&name) else { continue };
-            if !waiting.contains(&file) {
+            let stem = name.strip_suffix(MARK);
+            let Some(file) = FileName::parse(stem.unwrap_or(&name)) else { continue };
+            let is_needed = waiting.contains(&file) || self.spool.is_locked(&name);
+            if !is_needed {
                 self.spool.remove(&name);
             }
         }

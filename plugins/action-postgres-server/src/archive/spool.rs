@@ -5,7 +5,7 @@
 //! the real thing, and everything works without it.
 
 use std::{
-    fs::{self, DirBuilder, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -104,6 +104,28 @@ impl Spool {
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.directory).into_iter().flatten().flatten();
         entries.filter_map(|it| it.file_name().into_string().ok()).collect()
+    }
+
+    /// Locks a file until it is closed, unless somebody else has.
+    ///
+    /// # Errors
+    ///
+    /// If there can be no such file, or no locks.
+    pub(crate) fn lock(&self, name: &str) -> io::Result<Option<File>> {
+        let mut options = OpenOptions::new();
+        options.create(true).write(true).truncate(false).mode(0o600);
+        let file = options.open(self.path(name))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Tells whether somebody has locked a file.
+    pub(crate) fn is_locked(&self, name: &str) -> bool {
+        let Ok(file) = File::open(self.path(name)) else { return false };
+        matches!(file.try_lock(), Err(TryLockError::WouldBlock))
     }
 
     /// Removes what processes have left behind that are not there any more.

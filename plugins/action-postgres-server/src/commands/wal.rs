@@ -30,8 +30,8 @@ const BELOW: &[Subcommand] = &[
     gaps::COMMAND,
     delete::COMMAND,
 ];
-/// The process that fetches ahead; nobody calls it by hand.
-const HIDDEN: &[Subcommand] = &[get::prefetch::COMMAND];
+/// The processes that fetch and store ahead; nobody calls them by hand.
+const HIDDEN: &[Subcommand] = &[get::prefetch::COMMAND, push::drain::COMMAND];
 
 fn spec() -> CommandSpec {
     CommandSpec {

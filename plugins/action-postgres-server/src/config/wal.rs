@@ -29,8 +29,8 @@ pub struct Wal {
     pub spool: Option<PathBuf>,
     /// How many segments are worked on at the same time; 2 if absent.
     pub workers: Option<u32>,
-    /// How many further segments that wait are stored in one call of `pg wal
-    /// push`; 32 if absent, 0 for none.
+    /// How many further segments that wait are stored before they are asked
+    /// for; 32 if absent, 0 for none.
     pub push_ahead: Option<u32>,
     /// How many segments are fetched before they are asked for; 8 if absent,
     /// 0 for none.

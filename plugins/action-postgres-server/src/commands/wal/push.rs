@@ -1,8 +1,9 @@
 //! The command `hayloft pg wal push`: for `archive_command`.
 
 mod ahead;
+pub(super) mod drain;
 
-use std::path::Path;
+use std::{path::Path, thread, time::Duration};
 
 use hayloft_plugin_api::{Argument, CommandSpec, Error, Result};
 use hayloft_postgres::wal::FileName;
@@ -14,8 +15,10 @@ use crate::archive::{Archive, Ledger};
 /// See the module.
 pub(super) const COMMAND: Subcommand = Subcommand { name: "push", spec, run };
 
-/// How many further files are stored in one call, unless told otherwise.
+/// How many further files are stored ahead, unless told otherwise.
 const AHEAD: u32 = 32;
+/// How often it is looked whether a file that somebody else stores is stored.
+const PULSE: Duration = Duration::from_millis(1);
 
 fn spec() -> CommandSpec {
     CommandSpec {
@@ -50,7 +53,7 @@ fn run(call: &Call<'_>) -> Result<u8> {
     let archive = Archive::open(call.host, server)?;
     let ledger = archive.spool().and_then(Ledger::open);
     if let Some(ledger) = &ledger
-        && is_stored_ahead(&archive, ledger, name, path)
+        && is_stored_ahead(call, &archive, ledger, (name, path))?
     {
         tracing::info!("{name} was stored ahead");
         return Ok(0);
@@ -60,29 +63,64 @@ fn run(call: &Call<'_>) -> Result<u8> {
     }
     let most = server.wal.push_ahead.unwrap_or(AHEAD);
     let waiting = Waiting::beside(path, name, most);
-    if let Some(ledger) = &ledger {
+    let at_work = ledger.as_ref().is_some_and(Ledger::is_at_work);
+    if let Some(ledger) = ledger.as_ref().filter(|_| !at_work) {
         ledger.tidy(&waiting.all);
     }
-    if waiting.next.is_empty() {
-        let receipt = archive.save(name, path)?;
-        let when = if receipt.is_new() { "now" } else { "already" };
-        tracing::info!("{name} is {when} in every storage");
-    } else {
-        let workers = server.wal_jobs();
-        ahead::push(&archive.in_parallel(), ledger.as_ref(), (name, path), waiting, workers)?;
+    match (&ledger, archive.spool()) {
+        _ if waiting.next.is_empty() => store(&archive, None, (name, path))?,
+        (Some(ledger), Some(spool))
+            if at_work
+                || drain::is_worth(call.host, server, ledger, &waiting)
+                    && drain::start(call.host, &server.name, spool, path) =>
+        {
+            store(&archive.in_parallel(), Some(ledger), (name, path))?;
+        }
+        _ => {
+            let workers = server.wal_jobs();
+            ahead::push(&archive.in_parallel(), ledger.as_ref(), (name, path), waiting, workers)?;
+        }
     }
     Ok(0)
 }
 
-/// What is noted of a file may be of no use: then it is stored as any other.
-fn is_stored_ahead(archive: &Archive<'_>, ledger: &Ledger, name: FileName, path: &Path) -> bool {
-    if !ledger.has(name) {
-        return false;
+/// Stores the file, and nothing else.
+fn store(
+    archive: &Archive<'_>,
+    ledger: Option<&Ledger>,
+    (name, path): (FileName, &Path),
+) -> Result<()> {
+    // So that nobody else does it meanwhile. If one has just begun, it is done twice.
+    let _mark = ledger.and_then(|it| it.mark(name).ok().flatten());
+    let receipt = archive.save(name, path)?;
+    let when = if receipt.is_new() { "now" } else { "already" };
+    tracing::info!("{name} is {when} in every storage");
+    Ok(())
+}
+
+/// Waits for whoever stores the file ahead. What is noted of it may be of no
+/// use: then it is stored as any other.
+fn is_stored_ahead(
+    call: &Call<'_>,
+    archive: &Archive<'_>,
+    ledger: &Ledger,
+    (name, path): (FileName, &Path),
+) -> Result<bool> {
+    while !ledger.has(name) {
+        if !ledger.is_marked(name) {
+            // The note comes before the mark goes.
+            if ledger.has(name) {
+                break;
+            }
+            return Ok(false);
+        }
+        call.host.check_cancelled()?;
+        thread::sleep(PULSE);
     }
     let noted = archive.is_noted(ledger, name, path);
     ledger.forget(name);
-    noted.unwrap_or_else(|error| {
+    Ok(noted.unwrap_or_else(|error| {
         tracing::info!("what is noted of {name} is of no use: {error}");
         false
-    })
+    }))
 }

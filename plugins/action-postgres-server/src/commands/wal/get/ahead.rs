@@ -5,9 +5,9 @@
 //! (`prefetch`) keeps the next segments at hand.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io::{self, Read},
-    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     thread,
     time::{Duration, SystemTime},
@@ -134,23 +134,12 @@ impl Ahead {
 
     /// Tells whether somebody fetches ahead.
     pub(super) fn is_at_work(&self) -> bool {
-        let Ok(file) = File::open(self.spool.path(LOCK)) else { return false };
-        matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+        self.spool.is_locked(LOCK)
     }
 
     /// Takes the work of fetching ahead, unless somebody has it.
     pub(super) fn lock(&self) -> io::Result<Option<File>> {
-        let file = File::options()
-            .create(true)
-            .write(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(self.spool.path(LOCK))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        self.spool.lock(LOCK)
     }
 
     /// Returns the path of the file that says that a segment is being fetched.

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -74,14 +74,7 @@ pub(super) fn push(
     waiting: Waiting,
     workers: usize,
 ) -> Result<()> {
-    let queue = Queue {
-        archive,
-        ledger,
-        directory: waiting.directory,
-        next: Mutex::new(waiting.next.into_iter()),
-        closed: AtomicBool::new(false),
-        began: Instant::now(),
-    };
+    let queue = Queue::new(archive, ledger, waiting, Some(Instant::now() + LONGEST));
     thread::scope(|scope| {
         for _ in 1..workers {
             scope.spawn(|| queue.work());
@@ -95,45 +88,88 @@ pub(super) fn push(
     })
 }
 
-struct Queue<'a> {
+/// Files that wait, for any number of threads.
+pub(super) struct Queue<'a> {
     archive: &'a Archive<'a>,
     ledger: Option<&'a Ledger>,
     directory: PathBuf,
     next: Mutex<std::vec::IntoIter<FileName>>,
     closed: AtomicBool,
-    began: Instant,
+    end: Option<Instant>,
+    stored: AtomicUsize,
 }
 
-impl Queue<'_> {
-    fn work(&self) {
+impl<'a> Queue<'a> {
+    /// Makes one. After `end` no further file is begun.
+    pub(super) fn new(
+        archive: &'a Archive<'a>,
+        ledger: Option<&'a Ledger>,
+        waiting: Waiting,
+        end: Option<Instant>,
+    ) -> Self {
+        Self {
+            archive,
+            ledger,
+            directory: waiting.directory,
+            next: Mutex::new(waiting.next.into_iter()),
+            closed: AtomicBool::new(false),
+            end,
+            stored: AtomicUsize::new(0),
+        }
+    }
+
+    /// Stores one file after the other until there is no more.
+    pub(super) fn work(&self) {
         while let Some(name) = self.take() {
-            if self.ledger.is_some_and(|it| it.has(name)) {
+            let Some(ledger) = self.ledger else {
+                self.store(name);
                 continue;
-            }
-            let path = self.directory.join(name.to_string());
-            match self.archive.save_known(name, &path, self.ledger.is_some()) {
-                Ok(receipt) => {
-                    if let Some(ledger) = self.ledger {
-                        ledger.note(name, &receipt);
-                    }
-                }
-                Err(error) => {
-                    tracing::info!("{name} is not stored ahead: {error}");
-                    // What keeps one from being stored may keep all.
-                    self.close();
-                }
+            };
+            // Whoever has marked it does it. Without locks it is done twice, at worst.
+            let mark = ledger.mark(name);
+            if !matches!(mark, Ok(None)) && !ledger.has(name) && self.waits(name) {
+                self.store(name);
             }
         }
     }
 
+    fn store(&self, name: FileName) {
+        let path = self.directory.join(name.to_string());
+        match self.archive.save_known(name, &path, self.ledger.is_some()) {
+            Ok(receipt) => {
+                if let Some(ledger) = self.ledger {
+                    ledger.note(name, &receipt);
+                }
+                self.stored.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(error) => {
+                tracing::info!("{name} is not stored ahead: {error}");
+                // What keeps one from being stored may keep all.
+                self.close();
+            }
+        }
+    }
+
+    /// PostgreSQL may have been told of it meanwhile.
+    fn waits(&self, name: FileName) -> bool {
+        self.directory.join(format!("archive_status/{name}.ready")).exists()
+    }
+
+    /// Tells whether files were stored, and none failed.
+    pub(super) fn went_well(&self) -> bool {
+        self.stored.load(Ordering::Relaxed) > 0 && !self.closed.load(Ordering::Relaxed)
+    }
+
     fn take(&self) -> Option<FileName> {
-        if self.closed.load(Ordering::Relaxed) || self.began.elapsed() > LONGEST {
+        let late = self.end.is_some_and(|end| Instant::now() > end);
+        if self.closed.load(Ordering::Relaxed) || late {
             return None;
         }
         self.next.lock().unwrap_or_else(PoisonError::into_inner).next()
     }
 
-    fn close(&self) {
+    /// Begins no further file.
+    pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
     }
 }
