@@ -3,6 +3,7 @@
 use std::{
     fmt,
     io::{self, Read, Write},
+    mem,
 };
 
 use super::{Codec, Op};
@@ -52,8 +53,30 @@ impl<W: Write> EncodeWriter<W> {
     ///
     /// Those of the codec and of `W`.
     pub fn finish(mut self) -> io::Result<W> {
-        self.run_until_done(Op::FINISH)?;
+        self.run_until_done(&[], Op::FINISH)?;
         Ok(self.inner)
+    }
+
+    /// Ends the stream with these bytes, and returns what the encoded bytes
+    /// went into.
+    ///
+    /// The codec is given all of them at once, with room for as many: some do
+    /// not have to copy them to look back then. The room can be used again; it
+    /// is made larger if need be.
+    ///
+    /// # Errors
+    ///
+    /// Those of the codec and of `W`.
+    pub fn finish_with(mut self, data: &[u8], room: &mut Vec<u8>) -> io::Result<W> {
+        // What cannot be made smaller gets a little larger.
+        let needed = data.len() + data.len() / 128 + BUFFER;
+        if room.len() < needed {
+            *room = vec![0; needed];
+        }
+        mem::swap(&mut self.stream.output, room);
+        let ended = self.run_until_done(data, Op::FINISH);
+        mem::swap(&mut self.stream.output, room);
+        ended.map(|()| self.inner)
     }
 
     /// Returns what the encoded bytes go into.
@@ -61,15 +84,16 @@ impl<W: Write> EncodeWriter<W> {
         &self.inner
     }
 
-    fn run_until_done(&mut self, op: Op) -> io::Result<()> {
+    fn run_until_done(&mut self, mut data: &[u8], op: Op) -> io::Result<()> {
         loop {
             let StepStream { codec, output } = &mut self.stream;
-            let step = codec.step(&[], output, op).map_err(Error::into_io)?;
+            let step = codec.step(data, output, op).map_err(Error::into_io)?;
             self.inner.write_all(&output[..step.produced])?;
+            data = &data[step.consumed..];
             if step.done {
                 return Ok(());
             }
-            if step.produced == 0 {
+            if step.produced == 0 && step.consumed == 0 {
                 return Err(stuck("encoder"));
             }
         }
@@ -92,7 +116,7 @@ impl<W: Write> Write for EncodeWriter<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.run_until_done(Op::FLUSH)?;
+        self.run_until_done(&[], Op::FLUSH)?;
         self.inner.flush()
     }
 }
@@ -180,4 +204,39 @@ fn read_some(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 
 fn stuck(what: &str) -> io::Error {
     Error::new(ErrorKind::CORRUPT, format!("the {what} makes no progress")).into_io()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sdk::Step;
+
+    /// Writes each byte twice.
+    struct Twice;
+
+    impl Codec for Twice {
+        fn step(&mut self, input: &[u8], output: &mut [u8], op: Op) -> crate::Result<Step> {
+            let taken = input.len().min(output.len() / 2);
+            for (from, to) in input[..taken].iter().zip(output.chunks_exact_mut(2)) {
+                to.fill(*from);
+            }
+            let done = op != Op::RUN && taken == input.len();
+            Ok(Step { consumed: taken, produced: taken * 2, done })
+        }
+    }
+
+    #[test]
+    fn the_end_can_be_given_at_once_whatever_room_it_needs() {
+        let (head, tail) = (b"head".as_slice(), vec![7; 3 * BUFFER]);
+        let expected: Vec<u8> = [head, &tail].concat().iter().flat_map(|it| [*it; 2]).collect();
+        let mut room = Vec::new();
+        for data in [tail.as_slice(), &tail] {
+            let mut writer = EncodeWriter::new(Box::new(Twice), Vec::new());
+            writer.write_all(head).unwrap();
+            assert!(writer.finish_with(data, &mut room).unwrap() == expected);
+            assert!(room.len() > tail.len());
+        }
+        let empty = EncodeWriter::new(Box::new(Twice), Vec::new());
+        assert!(empty.finish_with(&[], &mut room).unwrap().is_empty());
+    }
 }

@@ -109,6 +109,8 @@ pub(crate) struct Archive<'a> {
     spool: Option<Spool>,
     /// How many threads one encoder may use.
     threads: u32,
+    /// Memory for files that are encoded in one piece.
+    rooms: Option<write::Rooms>,
     hooks: Mutex<()>,
 }
 
@@ -176,7 +178,7 @@ impl<'a> Archive<'a> {
                 .hint("name a storage of <storages> that its WAL is to be kept in"));
         }
         let threads = u32::try_from(server.wal_workers()).unwrap_or(u32::MAX);
-        Ok(Self { host, server, targets, spool: None, threads, hooks: Mutex::new(()) })
+        Ok(Self { host, server, targets, spool: None, threads, rooms: None, hooks: Mutex::new(()) })
     }
 
     /// Lets one encoder use one thread: for those who store several files at
@@ -184,6 +186,14 @@ impl<'a> Archive<'a> {
     #[must_use]
     pub(crate) fn in_parallel(mut self) -> Self {
         self.threads = 1;
+        self
+    }
+
+    /// Holds each file in memory while it is encoded: quicker, and needs room
+    /// for as many segments as are stored at the same time.
+    #[must_use]
+    pub(crate) fn in_one_piece(mut self) -> Self {
+        self.rooms = Some(write::Rooms::default());
         self
     }
 

@@ -112,6 +112,7 @@ impl Archive<'_> {
                 server: &self.server.name,
                 threads: self.threads,
                 hashed,
+                rooms: self.rooms.as_ref(),
             };
             let (put, hash) = write::store(&manner, source, &wanting)?;
             content = hash;

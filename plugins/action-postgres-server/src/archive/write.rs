@@ -6,6 +6,8 @@
 
 use std::{
     io::{self, Write},
+    mem,
+    sync::{Mutex, PoisonError},
     thread,
 };
 
@@ -35,6 +37,33 @@ pub(super) struct Manner<'a> {
     pub(super) threads: u32,
     /// Whether the hash of the content is wanted.
     pub(super) hashed: bool,
+    /// Where files are held whole, if they are.
+    pub(super) rooms: Option<&'a Rooms>,
+}
+
+/// More than this is not held in memory at once, in bytes.
+const MOST_AT_ONCE: u64 = 16 << 20;
+
+/// Memory for files that are encoded in one piece, which is used again.
+#[derive(Debug, Default)]
+pub(super) struct Rooms(Mutex<Vec<Room>>);
+
+/// For one file.
+#[derive(Debug, Default)]
+struct Room {
+    content: Vec<u8>,
+    encoded: Vec<u8>,
+}
+
+impl Rooms {
+    fn lend<T>(&self, work: impl FnOnce(&mut Room) -> T) -> T {
+        let free = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = free().pop();
+        let mut room = waiting.unwrap_or_default();
+        let done = work(&mut room);
+        free().push(room);
+        done
+    }
 }
 
 /// Stores a file in these storages, under keys that must not be taken.
@@ -63,7 +92,12 @@ pub(super) fn store(
             lanes.push(Lane::new(manner, &encoding, source.size, fan));
         }
     }
-    let content = fill(source, &mut lanes, manner.hashed)?;
+    let content = match manner.rooms {
+        Some(rooms) if source.size <= MOST_AT_ONCE => {
+            rooms.lend(|room| fill_at_once(source, &mut lanes, manner.hashed, room))?
+        }
+        _ => fill(source, &mut lanes, manner.hashed)?,
+    };
     let note = Note { server: manner.server, name: source.name, content: content.as_deref() };
     for (at, result) in lanes.into_iter().flat_map(|it| it.finish(&note)) {
         results[at] = Some(result);
@@ -103,6 +137,22 @@ fn fill(source: &Source, lanes: &mut [Lane<'_>], wanted: bool) -> Result<Option<
         at += read as u64;
     }
     Ok(hasher.map(|it| it.finalize().to_hex().to_string()))
+}
+
+/// The same, with all of the file at once: some encoders are quicker then.
+fn fill_at_once(
+    source: &Source,
+    lanes: &mut [Lane<'_>],
+    wanted: bool,
+    Room { content, encoded }: &mut Room,
+) -> Result<Option<String>> {
+    content.resize(usize::try_from(source.size)?, 0);
+    source.read(content, 0)?;
+    let needed = wanted || lanes.iter().any(|it| it.encrypted);
+    for lane in lanes {
+        lane.write_whole(content, encoded);
+    }
+    Ok(needed.then(|| blake3::hash(content).to_hex().to_string()))
 }
 
 fn grouped(name: FileName, targets: &[&Target]) -> Vec<(Encoding, Vec<usize>)> {
@@ -207,6 +257,19 @@ impl<'a> Lane<'a> {
         if let Err(error) = written {
             self.stream = Err(error.into());
         }
+    }
+
+    /// Writes everything, and ends the encoding.
+    fn write_whole(&mut self, data: &[u8], encoded: &mut Vec<u8>) {
+        let nothing = Err(Error::msg("nothing is encoded any more"));
+        self.stream = mem::replace(&mut self.stream, nothing).and_then(|stream| {
+            let ended = match stream {
+                Stream::Plain(mut to) => to.write_all(data).map(|()| to),
+                Stream::Once(to) => to.finish_with(data, encoded),
+                Stream::Twice(to) => to.finish_with(data, encoded).and_then(EncodeWriter::finish),
+            };
+            Ok(Stream::Plain(ended?))
+        });
     }
 
     /// Makes it durable in every storage that has taken all of it.
