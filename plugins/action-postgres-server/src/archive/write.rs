@@ -146,7 +146,10 @@ fn fill_at_once(
     wanted: bool,
     Room { content, encoded }: &mut Room,
 ) -> Result<Option<String>> {
-    content.resize(usize::try_from(source.size)?, 0);
+    let size = usize::try_from(source.size)?;
+    if content.len() != size {
+        *content = vec![0; size];
+    }
     source.read(content, 0)?;
     let needed = wanted || lanes.iter().any(|it| it.encrypted);
     for lane in lanes {

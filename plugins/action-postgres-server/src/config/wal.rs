@@ -120,12 +120,11 @@ impl Server {
         self.wal.workers.map_or(2, |it| it as usize)
     }
 
-    /// Returns how many segments are stored at the same time: one more than
-    /// there are workers, so that these have something to do while it waits
-    /// for its storages.
+    /// Returns how many segments are stored at the same time: two for each
+    /// worker, so that one is worked on while the other waits for its storages.
     pub fn wal_jobs(&self) -> usize {
         let workers = self.wal_workers();
-        if workers > 1 { workers + 1 } else { 1 }
+        if workers > 1 { 2 * workers } else { 1 }
     }
 
     pub(super) fn check_wal(&self) -> Result<()> {

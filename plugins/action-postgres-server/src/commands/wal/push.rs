@@ -28,8 +28,8 @@ fn spec() -> CommandSpec {
                      exit code lets PostgreSQL keep the file and try again. A file that is not of \
                      this server is refused, and what is stored is never overwritten: the same \
                      content once more is success, other content is an error. When more segments \
-                     wait, some of them are stored in the same call, so that the calls for them \
-                     are short."
+                     wait, some of them are stored before they are asked for, so that the calls \
+                     for them are short."
             .to_owned(),
         arguments: vec![
             Argument::positional("server", "SERVER", "The server's name in the configuration")
