@@ -14,6 +14,7 @@ pub mod failure;
 pub mod history;
 pub mod lock;
 pub mod log;
+pub mod notes;
 pub mod plugins;
 mod processes;
 pub mod services;

@@ -18,7 +18,7 @@ pub use self::{
     codec::{Codec, Compressor, Encryptor, FromWriter, Op, Step, StreamOptions, from_writer},
     command::{Argument, Arguments, Command, CommandSpec},
     event::{Event, Hook, Verdict},
-    host::{Host, Output, OutputOptions, Progress, Settings, State, Transform},
+    host::{Host, Note, Output, OutputOptions, Progress, Settings, State, Transform},
     process::{Finished, Process, ProcessBuilder, SpawnRequest},
     storage::{ByteRange, Chunk, ObjectMeta, PutOptions, PutStream, Storage, StorageHandle, Tree},
     stream::{DecodeReader, EncodeWriter, StepStream},

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write, process::ExitCode};
 
-use hayloft_plugin_api::{Event, Verdict};
+use hayloft_plugin_api::{Event, Note, Verdict};
 use serde::Serialize;
 
 use super::Context;
@@ -11,6 +11,7 @@ use crate::{
     engine::{TaskEnd, attempt},
     failure::{Failure, Kind},
     history::{History, RunRecord, Status},
+    notes::Notes,
     worker::protocol::{Done, Task},
 };
 
@@ -34,6 +35,7 @@ struct ActionState {
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     actions: &'a BTreeMap<String, ActionState>,
+    notes: &'a [Note],
     runs: &'a [RunRecord],
 }
 
@@ -44,16 +46,18 @@ pub(crate) fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Fail
     let records = History::new(&settings.working_dir).all()?;
     let patience = i64::from(args.overdue_after) * 3600;
     let actions = states(&records, context.now().unix_seconds(), patience);
+    let notes = Notes::new(&settings.working_dir).all()?;
     let last = &records[records.len().saturating_sub(args.last)..];
     if context.global().json {
-        write_json(&Report { actions: &actions, runs: last })?;
+        write_json(&Report { actions: &actions, notes: &notes, runs: last })?;
     } else if args.prometheus {
-        write_out(prometheus(&actions).as_bytes())?;
+        write_out((prometheus(&actions) + &figures(&notes)).as_bytes())?;
     } else if !context.global().quiet {
-        write_out(table(&actions, last).as_bytes())?;
+        write_out((table(&actions, last) + &shown(&notes)).as_bytes())?;
     }
     tell_overdue(context, &actions)?;
-    let bad = actions.values().any(|it| it.overdue || it.last_status == Some(Status::Failed));
+    let bad = actions.values().any(|it| it.overdue || it.last_status == Some(Status::Failed))
+        || notes.iter().any(|it| it.trouble.is_some());
     Ok(ExitCode::from(if bad { Kind::Warnings.code() } else { 0 }))
 }
 
@@ -126,6 +130,33 @@ fn when(unix_seconds: i64) -> String {
     jiff::Timestamp::from_second(unix_seconds)
         .map(|at| at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string())
         .unwrap_or_default()
+}
+
+/// What plugins have told.
+fn shown(notes: &[Note]) -> String {
+    let mut text = if notes.is_empty() { String::new() } else { "\nlast known:\n".to_owned() };
+    for note in notes {
+        let done = note.done_unix.map_or_else(|| "never".to_owned(), when);
+        let trouble = note.trouble.as_ref().map(|it| format!("; the last try failed: {it}"));
+        text.extend([format!("  {}: {done}{}\n", note.what, trouble.unwrap_or_default())]);
+    }
+    text
+}
+
+/// When what plugins have told was last done, in the text format of Prometheus.
+fn figures(notes: &[Note]) -> String {
+    let mut text = String::new();
+    if !notes.is_empty() {
+        text.push_str("# HELP hayloft_note_done_seconds When it was last done.\n");
+        text.push_str("# TYPE hayloft_note_done_seconds gauge\n");
+    }
+    for note in notes {
+        let what = note.what.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        if let Some(done) = note.done_unix {
+            text.extend([format!("hayloft_note_done_seconds{{what=\"{what}\"}} {done}\n")]);
+        }
+    }
+    text
 }
 
 /// Metrics in the text format of Prometheus.
@@ -238,6 +269,22 @@ mod tests {
         assert_eq!(states["collect"].protected_until.as_deref(), Some(late));
         let text = table(&states, &records);
         assert!(text.contains(&format!("what collect wrote is protected until {late}")), "{text}");
+    }
+
+    #[test]
+    fn what_plugins_have_told_is_shown_with_what_came_in_the_way() {
+        let note = |what: &str, done_unix, trouble: Option<&str>| Note {
+            what: what.to_owned(),
+            done_unix,
+            trouble: trouble.map(ToOwned::to_owned),
+        };
+        assert_eq!((shown(&[]), figures(&[])), (String::new(), String::new()));
+        let notes = [note("\"a\" was proven", Some(0), None), note("b", None, Some("a gap"))];
+        let text = shown(&notes);
+        assert!(text.contains("  \"a\" was proven: 19"), "{text}");
+        assert!(text.ends_with("  b: never; the last try failed: a gap\n"), "{text}");
+        let last = "hayloft_note_done_seconds{what=\"\\\"a\\\" was proven\"} 0\n";
+        assert!(figures(&notes).ends_with(last), "{}", figures(&notes));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use abi_stable::{
     std_types::{RSlice, RStr, RString},
 };
 use hayloft_plugin_api::{
-    Arguments, Error, ErrorKind, Event, Node, OutputOptions, Result, SpawnRequest,
+    Arguments, Error, ErrorKind, Event, Node, Note, OutputOptions, Result, SpawnRequest,
     abi::{
         Fallible, HostBox, ProcessBox, PutBox, RawHost, RawHost_TO, ReaderBox, StorageBox,
         TransformBox,
@@ -24,6 +24,7 @@ use serde::Serialize;
 
 use super::{detach, hooks, output::OutputFile, process, state::StateDirectory, streams};
 use crate::{
+    notes::Notes,
     setup::Setup,
     worker::{
         Channel,
@@ -108,6 +109,11 @@ impl HostServices {
                     Error::new(ErrorKind::UNSUPPORTED, "only a command can start what outlives it")
                 })?;
                 answer(&detach::start(job, &command, &arguments, &log_file)?)
+            }
+            "note" => {
+                let (key, note): (String, Note) = client::from_json(request)?;
+                let notes = Notes::new(&self.setup.settings()?.working_dir);
+                answer(&notes.put(&self.plugin, &key, &note)?)
             }
             "state.get" => {
                 let key: String = client::from_json(request)?;

@@ -1,6 +1,9 @@
 //! Who owns what is written.
 
-use std::{os::unix::fs::lchown, path::Path};
+use std::{
+    os::unix::fs::{MetadataExt, lchown},
+    path::Path,
+};
 
 use hayloft_plugin_api::{Error, ErrorKind, Result};
 use nix::unistd::{Group, User};
@@ -25,6 +28,22 @@ impl Owner {
             return Ok(None);
         }
         Ok(Some(Self { user: user_id(user)?, group: group_id(group)? }))
+    }
+
+    /// Returns who owns a directory, if we are root: what is to be used by
+    /// whoever uses that.
+    ///
+    /// # Errors
+    ///
+    /// If it is not there.
+    pub fn of(directory: &Path) -> Result<Option<Self>> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(None);
+        }
+        let meta = directory.metadata().map_err(|e| {
+            Error::from(e).context(format!("cannot look at {}", directory.display()))
+        })?;
+        Ok(Some(Self { user: meta.uid(), group: meta.gid() }))
     }
 
     /// Gives a file or directory to them. A link itself is given.

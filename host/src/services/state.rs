@@ -10,7 +10,7 @@ use std::{
 use hayloft_plugin_api::{Error, Result};
 use rustix::fs::OFlags;
 
-use super::output;
+use super::{output, owner::Owner};
 
 /// No plugin remembers more, in bytes.
 const LARGEST: u64 = 1 << 28;
@@ -22,14 +22,34 @@ const LARGEST: u64 = 1 << 28;
 #[derive(Debug, Clone)]
 pub struct StateDirectory {
     working_dir: PathBuf,
+    /// What is kept.
+    place: &'static str,
     plugin: String,
+    /// Who gets what is made, if not we.
+    owner: Option<Owner>,
 }
 
 impl StateDirectory {
     /// Names the place: `WORKING_DIR/hayloft/state/PLUGIN`. Nothing is
     /// touched yet.
     pub fn new(working_dir: &Path, plugin: &str) -> Self {
-        Self { working_dir: working_dir.to_owned(), plugin: plugin.to_owned() }
+        Self {
+            working_dir: working_dir.to_owned(),
+            place: "state",
+            plugin: plugin.to_owned(),
+            owner: None,
+        }
+    }
+
+    /// Names another place, `WORKING_DIR/hayloft/PLACE/PLUGIN`, which is for
+    /// whoever owns the working directory, whoever writes there.
+    ///
+    /// # Errors
+    ///
+    /// If there is no working directory.
+    pub fn shared(working_dir: &Path, place: &'static str, plugin: &str) -> Result<Self> {
+        let owner = Owner::of(working_dir)?;
+        Ok(Self { place, owner, ..Self::new(working_dir, plugin) })
     }
 
     /// Returns a value.
@@ -54,11 +74,11 @@ impl StateDirectory {
     pub fn put(&self, key: &str, value: &[u8]) -> Result<()> {
         let path = self.path(key)?;
         if let Some(directory) = path.parent() {
-            make_private_directory(directory)?;
+            self.make(directory)?;
         }
         // It was not looked at as long as it was not there.
         self.path(key)?;
-        output::write_file(&path, value, None)
+        output::write_file(&path, value, self.owner)
     }
 
     /// Removes a value.
@@ -76,13 +96,20 @@ impl StateDirectory {
         }
     }
 
+    fn make(&self, directory: &Path) -> Result<()> {
+        let made = directory.ancestors().take_while(|it| !it.exists());
+        let made: Vec<&Path> = made.collect();
+        make_private_directory(directory)?;
+        self.owner.map_or(Ok(()), |owner| made.into_iter().try_for_each(|it| owner.give(it)))
+    }
+
     fn path(&self, key: &str) -> Result<PathBuf> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
         if key.is_empty() || key.starts_with('.') || !key.bytes().all(plain) {
             return Err(Error::msg(format!("{key:?} is not a key of the state")));
         }
         let mut path = self.working_dir.clone();
-        for name in ["hayloft", "state", &self.plugin] {
+        for name in ["hayloft", self.place, &self.plugin] {
             path.push(name);
             if path.symlink_metadata().is_ok_and(|it| !it.is_dir()) {
                 let message = format!("{} is no directory", path.display());

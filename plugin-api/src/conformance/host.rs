@@ -26,8 +26,8 @@ use tempfile::TempDir;
 
 use super::section::Section;
 use crate::{
-    Codec, Compressor, Event, Host, LocalTime, NoConfig, Op, Request, Settings, Step, Storage,
-    StreamOptions, Weekday,
+    Codec, Compressor, Event, Host, LocalTime, NoConfig, Note, Op, Request, Settings, Step,
+    Storage, StreamOptions, Weekday,
     abi::{
         Fallible, HostBox, ProcessBox, PutBox, RawHost, RawHost_TO, ReaderBox, StorageBox,
         TransformBox,
@@ -76,6 +76,7 @@ struct Shared {
     printed: Mutex<Vec<u8>>,
     progress: Mutex<Vec<(String, u64, u64)>>,
     events: Mutex<Vec<Event>>,
+    notes: Mutex<BTreeMap<String, Note>>,
     answers: Mutex<VecDeque<String>>,
     input: Mutex<Vec<u8>>,
     storages: Mutex<BTreeMap<String, OpenStorage>>,
@@ -168,6 +169,11 @@ impl TestHost {
         locked(&self.shared.events).clone()
     }
 
+    /// Returns the notes for `hayloft status`, by their keys.
+    pub fn notes(&self) -> BTreeMap<String, Note> {
+        locked(&self.shared.notes).clone()
+    }
+
     /// Returns all files below the directory, in order, without directories.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();
@@ -251,6 +257,11 @@ impl Services {
             }
             "emit" => {
                 locked(&self.shared.events).push(client::from_json(request)?);
+                answer(&())
+            }
+            "note" => {
+                let (key, note): (String, Note) = client::from_json(request)?;
+                locked(&self.shared.notes).insert(key, note);
                 answer(&())
             }
             // The tests' own user is the backup user.

@@ -67,6 +67,21 @@ pub struct Progress<'a> {
     pub total: u64,
 }
 
+/// What `hayloft status` is to show, for [`Host::note`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Note {
+    /// What was done, such as "server main was proven restorable"; the time is
+    /// put behind it.
+    pub what: String,
+    /// When it was last done, in seconds since 1970. `None` leaves what was
+    /// said before: a failure does not undo it.
+    pub done_unix: Option<i64>,
+    /// Why it could not be done since. The exit code of `hayloft status` is
+    /// that of warnings then.
+    pub trouble: Option<String>,
+}
+
 /// How a file is to be written by [`Host::create`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -319,6 +334,18 @@ impl Host {
     /// If the user or group is unknown, or the system refuses.
     pub fn give_to_backup_user(&self, path: &Path) -> Result<()> {
         self.call("own", &path.as_os_str().as_bytes())
+    }
+
+    /// Lets `hayloft status` show something, until there is another note of
+    /// the same key: for what an administrator asks for, whoever did it last, a
+    /// run or a command. Keys are letters, digits, `.`, `_`, `-`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made durable; [`ErrorKind::UNSUPPORTED`] by an older
+    /// host.
+    pub fn note(&self, key: &str, note: &Note) -> Result<()> {
+        self.call("note", &(key, note))
     }
 
     /// Returns small data that outlives the run.

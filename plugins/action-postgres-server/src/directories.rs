@@ -1,6 +1,10 @@
 //! What a server has on this machine.
 
-use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::PathBuf};
+use std::{
+    fs, io,
+    os::unix::fs::{DirBuilderExt, MetadataExt, chown},
+    path::{Path, PathBuf},
+};
 
 use hayloft_plugin_api::{Error, ErrorKind, Host, Result};
 
@@ -49,9 +53,34 @@ pub(crate) fn own(host: &Host, server: &str) -> Result<Option<PathBuf>> {
     let working = host.settings().ok().map(|it| it.working_dir).filter(|it| it.is_absolute());
     let Some(working) = working else { return Ok(None) };
     let path = working.join("postgres").join(server);
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
-    made.map_err(|e| Error::from(e).context(format!("cannot make {}", path.display())))?;
+    make(&path, 0o700)?;
     Ok(Some(path))
+}
+
+/// Makes a directory, and those above it that are not there. As root it gives
+/// each to the owner of the one above it: what a drill makes, or somebody who
+/// verifies, must not be in the way of backups, which run under another user.
+///
+/// # Errors
+///
+/// If that is impossible.
+pub(crate) fn make(path: &Path, mode: u32) -> Result<()> {
+    make_all(path, mode)
+        .map_err(|e| Error::from(e).context(format!("cannot make {}", path.display())))
+}
+
+fn make_all(path: &Path, mode: u32) -> io::Result<()> {
+    let Some(parent) = path.parent().filter(|_| !path.is_dir()) else { return Ok(()) };
+    make_all(parent, mode)?;
+    match fs::DirBuilder::new().mode(mode).create(path) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
+        other => other?,
+    }
+    if rustix::process::geteuid().is_root() {
+        let owner = fs::metadata(parent)?;
+        chown(path, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    Ok(())
 }
 
 fn nowhere(server: &Server, name: &str) -> Error {

@@ -3,7 +3,7 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{Read, Seek, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt, fchown},
     path::Path,
     thread,
     time::{Duration, Instant},
@@ -14,6 +14,15 @@ use hayloft_plugin_api::{Error, Result};
 /// How long somebody who only looks may have a lock.
 const LOOK: Duration = Duration::from_secs(2);
 const PULSE: Duration = Duration::from_millis(20);
+
+/// What root locks, whoever owns the directory must be able to lock as well.
+fn share(file: &File, path: &Path) -> std::io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let owner = path.parent().unwrap_or(Path::new("/")).metadata()?;
+    fchown(file, Some(owner.uid()), Some(owner.gid()))
+}
 
 /// A lock that is held as long as this lives; the system takes it back when
 /// the process ends, however that comes.
@@ -43,7 +52,10 @@ impl Lock {
             |e: std::io::Error| Error::from(e).context(format!("cannot lock {}", path.display()));
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        // A link in a directory of somebody else's must not lead root astray.
+        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
         let mut file = options.open(path).map_err(failed)?;
+        share(&file, path).map_err(failed)?;
         let began = Instant::now();
         loop {
             match file.try_lock() {

@@ -1,6 +1,10 @@
 //! What is told of drills.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use super::{
     ground::{Ended, archive_all},
@@ -31,6 +35,37 @@ fn reports_are_kept_and_shown() {
     std::thread::sleep(std::time::Duration::from_secs(1));
     setting.drill(0, &[]);
     assert_eq!(fs::read_dir(setting.ground.path("work/postgres/main/drills")).unwrap().count(), 2);
+}
+
+/// Whoever did the drill, and whoever asks.
+#[test]
+fn status_tells_when_a_server_was_last_proven_restorable() {
+    let setting = Setting::new("", |it| it);
+    let status = |code: i32, words: &[&str]| {
+        let words = [&["status"], words].concat();
+        let output = setting.under_its_account(&words).output().unwrap();
+        Ended::of(&output).exits(code).stdout
+    };
+    assert!(!status(0, &[]).contains("restorable"));
+    setting.drill(1, &[]);
+    let text = status(7, &[]);
+    assert!(text.contains("server main was proven restorable: never; the last try"), "{text}");
+    setting.backup();
+    archive_all(&setting.server);
+    setting.drill(0, &[]);
+    let text = status(0, &[]);
+    assert!(text.contains("server main was proven restorable: 20"), "{text}");
+    assert!(!text.contains("failed"), "{text}");
+    setting.drill(1, &["--target-name", "nobody-made-it"]);
+    let text = status(7, &[]);
+    assert!(text.contains("restorable: 20") && text.contains("the last try failed: "), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&status(7, &["--json"])).unwrap();
+    let done = json["notes"][0]["done_unix"].as_i64().unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
+    assert!(done > now - 3600 && done <= now, "{done} at {now}");
+    let figures = status(7, &["--prometheus"]);
+    let figure = format!("{{what=\"server main was proven restorable\"}} {done}\n");
+    assert!(figures.contains(&figure), "{figures}");
 }
 
 #[test]

@@ -93,13 +93,19 @@ impl Setting {
         command
     }
 
-    /// Takes a backup, under the server's account.
-    pub(crate) fn backup(&self) {
+    /// Prepares `hayloft …` under the server's account.
+    pub(crate) fn under_its_account(&self, words: &[&str]) -> Command {
         let data = fs::metadata(self.server.data_dir()).unwrap();
-        let mut command = self.hayloft(&["pg", "backup", "main", "--fast"]);
+        let mut command = self.hayloft(words);
         if rustix::process::geteuid().is_root() {
             command.uid(data.uid()).gid(data.gid());
         }
+        command
+    }
+
+    /// Takes a backup, under the server's account.
+    pub(crate) fn backup(&self) {
+        let mut command = self.under_its_account(&["pg", "backup", "main", "--fast"]);
         Ended::of(&command.output().unwrap()).exits(0);
     }
 

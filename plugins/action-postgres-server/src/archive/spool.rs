@@ -143,6 +143,11 @@ impl Spool {
 /// Makes a directory that only we can look into. One that is there must be
 /// ours, and nobody else's to write to.
 fn private(directory: &Path) -> io::Result<()> {
+    let above = directory.ancestors().find_map(|it| fs::metadata(it).ok());
+    if rustix::process::geteuid().is_root() && above.is_some_and(|it| it.uid() != 0) {
+        // Whoever it is for could not use what root makes there.
+        return Err(io::Error::other("it is in a directory of somebody else's"));
+    }
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let found = fs::metadata(directory)?;
     let ours = found.uid() == rustix::process::geteuid().as_raw();

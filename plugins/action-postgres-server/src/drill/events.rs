@@ -1,6 +1,6 @@
-//! What hooks are told of a drill.
+//! What hooks and `hayloft status` are told of a drill.
 
-use hayloft_plugin_api::{Event, Host, Result};
+use hayloft_plugin_api::{ErrorKind, Event, Host, Note, Result};
 
 use super::report::Report;
 
@@ -28,5 +28,25 @@ pub(super) fn after(host: &Host, report: &Report) {
     // Hooks behind it cannot fail it; what they say was logged.
     if let Err(error) = host.emit(&event) {
         tracing::warn!("{error}");
+    }
+}
+
+/// Lets `hayloft status` tell when the server was last proven restorable.
+///
+/// # Errors
+///
+/// If that cannot be kept.
+pub(super) fn note(host: &Host, report: &Report) -> Result<()> {
+    let note = Note {
+        what: format!("server {} was proven restorable", report.server),
+        done_unix: report.proven.then(|| report.began.as_second()),
+        trouble: report.problem.clone(),
+    };
+    match host.note(&format!("drill.{}", report.server), &note) {
+        Err(error) if error.kind() == ErrorKind::UNSUPPORTED => {
+            tracing::info!("{error}");
+            Ok(())
+        }
+        other => other,
     }
 }

@@ -1,8 +1,8 @@
 //! Where drills are done, and where their reports are kept.
 
 use std::{
-    fs, io,
-    os::unix::fs::{DirBuilderExt, MetadataExt, chown},
+    fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -38,32 +38,6 @@ fn below(host: &Host, server: &Server, name: &str) -> Result<PathBuf> {
             .hint("set <working_dir> in <options>")
     })?;
     Ok(working.join("postgres").join(&server.name).join(name))
-}
-
-/// Makes a directory, and those above it that are not there. As root it gives
-/// each to the owner of the one above it: what a drill makes must not be in the
-/// way of backups, which run under another user.
-///
-/// # Errors
-///
-/// If that is impossible.
-pub(super) fn make(path: &Path, mode: u32) -> Result<()> {
-    make_all(path, mode)
-        .map_err(|e| Error::from(e).context(format!("cannot make {}", path.display())))
-}
-
-fn make_all(path: &Path, mode: u32) -> io::Result<()> {
-    let Some(parent) = path.parent().filter(|_| !path.is_dir()) else { return Ok(()) };
-    make_all(parent, mode)?;
-    match fs::DirBuilder::new().mode(mode).create(path) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
-        other => other?,
-    }
-    if rustix::process::geteuid().is_root() {
-        let owner = fs::metadata(parent)?;
-        chown(path, Some(owner.uid()), Some(owner.gid()))?;
-    }
-    Ok(())
 }
 
 /// Returns the directory on the way to `path` that a user cannot pass, as far

@@ -6,14 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hayloft_plugin_api::{Error, ErrorKind, Host, OutputOptions, Result};
+use hayloft_plugin_api::{Error, ErrorKind, Host, OutputOptions, Result, text};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    checks::{Check, Outcome},
-    place,
-};
+use super::checks::{Check, Outcome};
+use crate::directories;
 
 /// The version of the document.
 const FORMAT: u32 = 1;
@@ -131,7 +129,7 @@ impl Report {
         row("backup", self.backup.as_deref().unwrap_or("none"));
         row("storage", self.storage.as_deref().unwrap_or("none"));
         row("target", &self.target);
-        row("restored", &format!("{} bytes", self.restored_bytes));
+        row("restored", &text::size(self.restored_bytes));
         row("replayed", &format!("{} files of WAL", self.wal_files));
         row("replayed to", self.replayed_to.as_deref().unwrap_or("unknown"));
         row("last transaction", self.last_transaction.as_deref().unwrap_or("unknown"));
@@ -171,7 +169,7 @@ fn shown_seconds(seconds: f64) -> String {
 ///
 /// If it cannot be written.
 pub(super) fn keep(host: &Host, directory: &Path, report: &Report, keep: usize) -> Result<()> {
-    place::make(directory, 0o700)?;
+    directories::make(directory, 0o700)?;
     let name = format!("{}{SUFFIX}", report.began.strftime("%Y%m%dT%H%M%SZ"));
     let mut output = host.create(&directory.join(name), &OutputOptions::default())?;
     io::Write::write_all(&mut output, serde_json::to_string_pretty(report)?.as_bytes())?;

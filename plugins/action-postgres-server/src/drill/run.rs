@@ -87,13 +87,23 @@ pub(crate) fn drill(host: &Host, server: &Server, options: &Options) -> Result<R
     let scratch = Scratch::make(&base, &name, account)?;
     let mut report = Report::begin(&server.name, began, told(&options.target));
     let drill = Drill { host, server, options, scratch };
-    if let Err(error) = drill.run(&mut report) {
-        host.check_cancelled()?;
-        report.problem = Some(one_line(&error));
-    }
+    let outcome = drill.run(&mut report);
     drop(drill);
+    if let Err(error) = &outcome {
+        host.check_cancelled()?;
+        report.problem = Some(one_line(error));
+    }
     events::after(host, &report);
+    if let Err(error) = outcome
+        && error.kind() == ErrorKind::NOT_FOUND
+        && options.which != Which::Auto
+        && report.backup.is_none()
+    {
+        // That somebody mistook the name of a backup says nothing of the server.
+        return Err(error);
+    }
     report::keep(host, &reports, &report, server.drill.keep_reports())?;
+    events::note(host, &report)?;
     Ok(report)
 }
 

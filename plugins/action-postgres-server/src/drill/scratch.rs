@@ -19,6 +19,7 @@ use hayloft_plugin_api::{Error, ErrorKind, Result};
 use hayloft_postgres::cluster::{self, Account, Patience, State, StopMode, StopOptions};
 
 use super::place;
+use crate::directories;
 
 /// What the names of our directories begin with.
 const PREFIX: &str = "drill-";
@@ -53,7 +54,7 @@ impl Scratch {
             move |e: io::Error| Error::from(e).context(message)
         };
         // The account must get through, and see nothing.
-        place::make(base, 0o711)?;
+        directories::make(base, 0o711)?;
         let lock = File::open(base).map_err(failed("open", base))?;
         lock.lock().map_err(failed("lock", base))?;
         sweep(base);
