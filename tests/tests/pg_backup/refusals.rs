@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use super::ground::{Ground, ONE};
+use super::{
+    ground::{Ground, ONE},
+    restored::Restored,
+};
 
 #[test]
 fn a_restore_harms_nobody() {
@@ -33,7 +36,7 @@ fn a_restore_harms_nobody() {
         (&["$DIR/copy", "--target-lsn", "0/1"], "comes before the end of"),
         (&["$DIR/copy", "--target-time", "2000-01-01 00:00:00"], "comes before the end of"),
         (&["$DIR/copy", "--target-time", "2999-01-01 00:00:00"], "has not come yet"),
-        (&["$DIR/copy", "--backup", "20200101T000000"], "no such backup"),
+        (&["$DIR/copy", "--backup", "20200101T000000"], "there is no backup 2020"),
     ];
     for (words, complaint) in cases {
         let words = [&["restore", "main"], words].concat();
@@ -46,6 +49,28 @@ fn a_restore_harms_nobody() {
     assert_eq!(fs::read_to_string(ground.path("full/file")).unwrap(), "mine");
     assert_eq!(ground.sql("SELECT 1"), "1");
     let _ = id;
+}
+
+/// As by PostgreSQL's own tools.
+#[test]
+fn directories_that_are_missing_above_the_target_are_made() {
+    let ground = Ground::new(ONE);
+    let space = ground.path("space");
+    fs::create_dir(&space).unwrap();
+    ground.give(&space);
+    ground.sql(&format!("CREATE TABLESPACE fast LOCATION '{}'", space.display()));
+    ground.sql("CREATE TABLE t TABLESPACE fast AS SELECT generate_series(1, 10) AS a");
+    ground.backup(&[]);
+    let map = format!("fast={}", ground.path("other/disk/fast").display());
+    let words = ["--tablespace", &map];
+    let restored = Restored::restore(&ground, "some/where/else", &words).promoted();
+    assert_eq!(restored.sql("SELECT count(*) FROM t"), "10");
+    drop(restored);
+    // Where that is not allowed, it says so, and makes nothing.
+    let words = ["restore", "main", "/proc/some/where", "--tablespace", &map];
+    fs::remove_dir_all(ground.path("other")).unwrap();
+    ground.pg(&words).exits(1).complains("cannot make /proc/some");
+    assert!(!ground.path("other").exists());
 }
 
 #[test]

@@ -97,9 +97,13 @@ fn nothing(
         let whole = if it.whole { "" } else { ", and it has no manifest" };
         return error(format!("backup {id} cannot be restored: its status is {status}{whole}"));
     }
-    if let Which::Id(_) | Which::Named(_) = which {
-        return error("there is no such backup".to_owned())
-            .hint("`hayloft storage ls` shows what the storages have");
+    let unknown = match which {
+        Which::Id(id) => Some(format!("there is no backup {id}")),
+        Which::Named(name) => Some(format!("there is no backup called `{name}`")),
+        _ => None,
+    };
+    if let Some(message) = unknown {
+        return error(message).hint("`hayloft pg list` shows all");
     }
     let newest = usable.last().and_then(|it| Some((it.0, obstacle(it.1, target, history)?)));
     match (usable.first(), newest) {

@@ -26,6 +26,8 @@ const MAP: &str = "tablespace_map";
 
 /// It would make a standby of what is restored, which never ends its recovery.
 const STANDBY: &str = "standby.signal";
+/// What an old release left. A server does not start where one is.
+const OLD: &str = "recovery.conf";
 
 /// What is done with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +44,7 @@ impl Special {
     /// Decides.
     pub(super) fn of(file: &File) -> Self {
         match (file.kind, file.path.path().to_str()) {
-            (Kind::Data, Some(MAP | STANDBY | SIGNAL)) => Self::Dropped,
+            (Kind::Data, Some(MAP | STANDBY | SIGNAL | OLD)) => Self::Dropped,
             (Kind::Data, Some(CONTROL | MAIN | AUTOMATIC)) => Self::Kept,
             (Kind::Data, _) => Self::Not,
             _ => Self::Kept,

@@ -45,7 +45,8 @@ impl Tree {
         }
     }
 
-    /// Makes the data directory itself.
+    /// Makes the data directory itself, and what is missing above it, as
+    /// `initdb` and `pg_basebackup` do.
     ///
     /// # Errors
     ///
@@ -55,6 +56,7 @@ impl Tree {
     }
 
     fn root(&mut self, at: &Path, mode: u32) -> Result<()> {
+        self.above(at)?;
         make(at, mode).map_err(|e| failed("make", at, e))?;
         self.give(at)?;
         if !self.roots.iter().any(|it| it.0 == at) {
@@ -87,16 +89,23 @@ impl Tree {
     ///
     /// If it cannot be made.
     pub(super) fn tablespace(&mut self, it: &Tablespace, to: &Path) -> Result<()> {
-        if !to.exists() {
-            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(to);
-            made.map_err(|e| failed("make", to, e))?;
-        }
         self.root(to, it.mode)?;
         let path = PathBuf::from(format!("pg_tblspc/{}", it.oid));
         let at = self.data.join(&path);
         clear_unless(&at, |_| false)?;
         symlink(to, &at).map_err(|e| failed("make", &at, e))?;
         self.known.insert(path);
+        Ok(())
+    }
+
+    /// Makes the directories above one that are missing. The server's account
+    /// must get through.
+    fn above(&self, at: &Path) -> Result<()> {
+        let above: Vec<&Path> = at.ancestors().skip(1).take_while(|it| !it.exists()).collect();
+        for path in above.into_iter().rev().filter(|it| !it.as_os_str().is_empty()) {
+            make(path, 0o700).map_err(|e| failed("make", path, e))?;
+            self.give(path)?;
+        }
         Ok(())
     }
 
