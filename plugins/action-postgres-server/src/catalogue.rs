@@ -43,8 +43,8 @@ pub(crate) use self::{
     moment::Moment,
     remove::{refused, remove},
     retention::{Candidate, Decision, Verdict},
-    scan::scan,
-    select::Selection,
+    scan::{scan, unasked},
+    select::{Selection, check_name},
 };
 use crate::config::Server;
 

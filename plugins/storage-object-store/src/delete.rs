@@ -93,8 +93,13 @@ impl Core {
             Err(failure) => return Err(self.error(&failure, "delete objects")),
         };
         let undeleted = done.into_iter().zip(keys).enumerate().filter_map(|(at, (result, key))| {
-            let failure = result.err().filter(|it| !matches!(it, Failure::Absent))?;
-            Some(Undeleted { index: first + at, error: failed(&failure, key) })
+            let error = match result {
+                Ok(()) | Err(Failure::Absent) => None,
+                // Alone, it is asked for again.
+                Err(failure) if failure.is_transient() => self.delete(key).err(),
+                Err(failure) => Some(failed(&failure, key)),
+            };
+            Some(Undeleted { index: first + at, error: error? })
         });
         Ok(undeleted.collect())
     }

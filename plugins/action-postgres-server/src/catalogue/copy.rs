@@ -34,8 +34,11 @@ pub(crate) enum Known {
     Info(Box<BackupInfo>),
     /// There is none.
     Missing,
-    /// It cannot be read, for that reason.
+    /// It makes no sense, for that reason.
     Unreadable(String),
+    /// The storage did not tell, for that reason: it may be whole, and refer
+    /// to others.
+    Unasked(String),
 }
 
 /// How the files of a backup are stored.
@@ -146,7 +149,7 @@ impl Copy {
             return State::Deleting;
         }
         match &self.known {
-            Known::Unreadable(why) => State::Broken(why.clone()),
+            Known::Unreadable(why) | Known::Unasked(why) => State::Broken(why.clone()),
             Known::Missing if self.manifest => State::Broken("it has no backup.info".to_owned()),
             Known::Missing => State::Remains,
             Known::Info(info) if !info.status.is_copied() => State::Is(Best(info.status)),

@@ -89,7 +89,12 @@ pub(crate) fn expire(
     if let Some(guard) = &guard {
         backup::complete_in(host, server, &places, guard)?;
     }
-    let catalogue = Catalogue::of(&places, &server.name, unread);
+    let mut catalogue = Catalogue::of(&places, &server.name, unread);
+    // A storage that does not tell of one backup is one that does not tell.
+    for place in &places {
+        let error = super::unasked(catalogue.copies_in(&place.name), &|_| false);
+        catalogue.unread.extend(error.map(|it| (place.name.clone(), it)));
+    }
     let storages = expire_backups(host, server, (&catalogue, &places), (now, guard.as_ref()))?;
     let wal = if catalogue.unread.is_empty() {
         let plans: Vec<&Plan> = storages.iter().map(|it| &it.plan).collect();

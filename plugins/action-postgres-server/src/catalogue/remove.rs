@@ -154,7 +154,12 @@ pub(crate) fn remove(
     if marked.is_empty() {
         return Ok(removed);
     }
-    let referred = referred(&scan(&place.storage, &place.name, server)?, &marked);
+    let now = scan(&place.storage, &place.name, server)?;
+    let is_marked = |id| marked.iter().any(|it: &About<'_>| it.copy.id == id);
+    if let Some(error) = super::unasked(&now, &is_marked) {
+        return Err(error.context("whether something refers to what is to go is not known"));
+    }
+    let referred = referred(&now, &marked);
     for about in marked {
         host.check_cancelled()?;
         let id = about.copy.id;

@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use hayloft_plugin_api::{Result, StorageHandle};
+use hayloft_plugin_api::{Error, Result, StorageHandle};
 
 use super::{
     BackupId, BackupInfo,
@@ -14,7 +14,7 @@ use super::{
     mark,
     place::{self, Piece},
 };
-use crate::archive::patiently;
+use crate::{archive::patiently, intake::chain};
 
 /// More than the description of a backup has, in bytes.
 const MOST: u64 = 16 << 20;
@@ -150,12 +150,13 @@ fn one(storage: &StorageHandle, name: &str, id: BackupId, seen: &Seen) -> Copy {
         .keep
         .as_ref()
         .and_then(|key| mark::keep(storage, key).unwrap_or(Some(mark::Keep::Full)));
-    let doomed =
-        seen.doomed.as_ref().is_some_and(|key| mark::is_doomed(storage, key).unwrap_or(false));
+    let doomed = seen.doomed.as_ref().map_or(Ok(false), |key| mark::is_doomed(storage, key));
+    let unasked = doomed.as_ref().err().map(|it| Known::Unasked(chain(it)));
+    let doomed = doomed.unwrap_or(false);
     Copy {
         id,
         storage: name.to_owned(),
-        known,
+        known: unasked.unwrap_or(known),
         layout: seen.layout.unwrap_or(Layout::Nothing),
         manifest: seen.manifest,
         keep,
@@ -165,15 +166,28 @@ fn one(storage: &StorageHandle, name: &str, id: BackupId, seen: &Seen) -> Copy {
 }
 
 fn known(storage: &StorageHandle, key: &str) -> Known {
-    let unreadable = |it: hayloft_plugin_api::Error| Known::Unreadable(crate::intake::chain(&it));
     match mark::text(storage, key, MOST) {
         Ok(None) => Known::Missing,
         Ok(Some(text)) => match BackupInfo::parse(&text) {
             Ok(info) => Known::Info(Box::new(info)),
-            Err(error) => unreadable(error.context(format!("cannot use {key}"))),
+            Err(error) => Known::Unreadable(chain(&error.context(format!("cannot use {key}")))),
         },
-        Err(error) => unreadable(error),
+        Err(error) => Known::Unasked(chain(&error)),
     }
+}
+
+/// Returns the first copy of which the storage did not tell what it is, but
+/// those that are `left` out.
+pub(crate) fn unasked<'c>(
+    copies: impl IntoIterator<Item = &'c Copy>,
+    left: &dyn Fn(BackupId) -> bool,
+) -> Option<Error> {
+    copies.into_iter().filter(|it| !left(it.id)).find_map(|it| match &it.known {
+        Known::Unasked(why) => {
+            Some(Error::msg(why.clone()).context(format!("backup {} cannot be judged", it.id)))
+        }
+        _ => None,
+    })
 }
 
 #[cfg(test)]

@@ -48,7 +48,6 @@ impl FromStr for Selection {
 /// # Errors
 ///
 /// [`ErrorKind::CONFIGURATION`].
-#[cfg_attr(not(test), expect(dead_code, reason = "for the command that makes backups"))]
 pub(crate) fn check_name(name: &str) -> Result<()> {
     let why = if name.is_empty() || name.trim() != name {
         "it is empty, or begins or ends with a blank"

@@ -8,9 +8,10 @@ use hayloft_plugin_api::{
     text,
 };
 
-use super::{Call, Subcommand};
+use super::{Call, Subcommand, backups};
 use crate::{
     backup::{self, Base, Options, Report},
+    catalogue,
     config::{Method, Server},
 };
 
@@ -37,7 +38,7 @@ fn spec() -> CommandSpec {
             )
             .choices(&["local", "stream"]),
             Argument::flag("incremental", "Store only what the latest backup does not have"),
-            Argument::option("parent", "ID", "Store only what this backup does not have"),
+            Argument::option("parent", "BACKUP", "Store only what this backup does not have"),
             Argument::flag("resume", "Go on with a backup that was killed, or do nothing"),
             Argument::option("name", "NAME", "Give the backup a name"),
             Argument::flag("fast", "Let the server make a checkpoint at once").short('f'),
@@ -92,7 +93,7 @@ fn run(call: &Call<'_>) -> Result<u8> {
 fn options(call: &Call<'_>, server: &Server) -> Result<Options> {
     let arguments = call.arguments;
     let base = match (arguments.get("parent"), arguments.has("incremental")) {
-        (Some(id), _) => Base::Backup(id.parse()?),
+        (Some(parent), _) => Base::Backup(backups::id(call, server, parent)?),
         (None, true) => Base::Latest,
         (None, false) => Base::Nothing,
     };
@@ -133,14 +134,8 @@ fn parsed<T: std::str::FromStr>(
     text.parse().ok().filter(good).map(Some).ok_or_else(wrong)
 }
 
-/// A name is one line, and no id.
 fn name(text: &str) -> Result<String> {
-    let is_id = text.parse::<crate::catalogue::BackupId>().is_ok();
-    if text.is_empty() || is_id || text.chars().any(char::is_control) {
-        return Err(Error::msg(format!("`{text}` cannot be the name of a backup"))
-            .hint("any text that is no id of a backup"));
-    }
-    Ok(text.to_owned())
+    catalogue::check_name(text).map(|()| text.to_owned())
 }
 
 fn describe(report: &Report) -> String {

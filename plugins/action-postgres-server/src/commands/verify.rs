@@ -4,8 +4,11 @@ use std::{fmt::Write, thread};
 
 use hayloft_plugin_api::{Argument, CommandSpec, Error, ErrorKind, Result, config::ByteSize, text};
 
-use super::{Call, Subcommand};
-use crate::verify::{self, Options, Report};
+use super::{Call, Subcommand, backups};
+use crate::{
+    config::Server,
+    verify::{self, Options, Report},
+};
 
 /// See the module.
 pub(super) const COMMAND: Subcommand = Subcommand { name: "verify", spec, run };
@@ -26,7 +29,7 @@ fn spec() -> CommandSpec {
             .to_owned(),
         arguments: vec![
             Argument::positional("server", "SERVER", "The server; may be left out if there is one"),
-            Argument::option("backup", "ID", "Only this backup").multiple(),
+            Argument::option("backup", "BACKUP", "Only this backup").multiple(),
             Argument::option("storage", "NAME", "Only this storage"),
             Argument::option("sample", "PERCENT", "Read only so many of a hundred parts, by chance"),
             Argument::flag("changed", "Leave out what was read here before and was good"),
@@ -43,7 +46,7 @@ fn spec() -> CommandSpec {
 
 fn run(call: &Call<'_>) -> Result<u8> {
     let server = call.server(call.arguments.get("server"))?;
-    let options = options(call)?;
+    let options = options(call, server)?;
     let report = verify::verify(call.host, server, &options)?;
     let text = if call.arguments.json {
         serde_json::to_string_pretty(&report)? + "\n"
@@ -54,7 +57,7 @@ fn run(call: &Call<'_>) -> Result<u8> {
     Ok(u8::from(!report.problems.is_empty()))
 }
 
-fn options(call: &Call<'_>) -> Result<Options> {
+fn options(call: &Call<'_>, server: &Server) -> Result<Options> {
     let arguments = call.arguments;
     let wrong = |name: &str, expected: &str| {
         Error::new(ErrorKind::NOT_FOUND, format!("--{name} cannot be used so"))
@@ -74,8 +77,9 @@ fn options(call: &Call<'_>) -> Result<Options> {
     if rate.is_some_and(|it| it.bytes() < 64 << 10) {
         return Err(wrong("max-rate", "64kB or more"));
     }
+    let backups = arguments.all("backup").iter().map(|it| backups::id(call, server, it));
     Ok(Options {
-        backups: arguments.all("backup").iter().map(|it| it.parse()).collect::<Result<_>>()?,
+        backups: backups.collect::<Result<_>>()?,
         storage: arguments.get("storage").map(ToOwned::to_owned),
         percent: u8::try_from(percent).unwrap_or(100),
         changed: arguments.has("changed"),
@@ -90,9 +94,15 @@ fn describe(report: &Report) -> String {
     // Writing to a string cannot fail.
     for it in &report.problems {
         let file = it.file.as_ref().map_or_else(String::new, |it| format!(" ({it})"));
-        let storage = if it.storage.is_empty() { "all storages" } else { &it.storage };
-        let _ =
-            writeln!(text, "backup {} in {storage}: {}{file}: {}", it.backup, it.object, it.why);
+        let _ = match (&*it.backup, &*it.storage) {
+            ("", storage) => writeln!(text, "storage {storage}: {}", it.why),
+            (backup, "") => {
+                writeln!(text, "backup {backup} in all storages: {}{file}: {}", it.object, it.why)
+            }
+            (backup, storage) => {
+                writeln!(text, "backup {backup} in {storage}: {}{file}: {}", it.object, it.why)
+            }
+        };
     }
     let left_out = match report.left_out {
         0 => String::new(),
@@ -107,6 +117,7 @@ fn describe(report: &Report) -> String {
         text::size(report.bytes),
         report.seconds,
         match report.problems.len() {
+            0 if report.backups == 0 => "there is nothing to verify".to_owned(),
             0 => "all good".to_owned(),
             1 => "1 problem".to_owned(),
             number => format!("{number} problems"),

@@ -44,6 +44,12 @@ pub(crate) fn verify(host: &Host, server: &Server, options: &Options) -> Result<
         Some(name) => vec![name.clone()],
         None => server.backup_storages(),
     };
+    if let [name] = names.as_slice()
+        && options.storage.is_some()
+    {
+        // It is named, so that it must be there.
+        host.storage(name)?;
+    }
     let own = known(host, server);
     let own = if options.changed { own? } else { own.ok().flatten() };
     let run = Run {
@@ -145,7 +151,7 @@ impl Run<'_> {
         let (give, jobs) = sync_channel(workers);
         let (hand, pieces) = sync_channel(workers);
         let (jobs, pieces, spare) = (Mutex::new(jobs), Mutex::new(pieces), Spare::default());
-        thread::scope(|scope| {
+        thread::scope(|scope| -> Result<()> {
             let (jobs, spare) = (&jobs, &spare);
             for _ in 0..workers {
                 let hand = hand.clone();
@@ -161,7 +167,8 @@ impl Run<'_> {
             }
             drop(give);
             Ok(())
-        })
+        })?;
+        self.host.check_cancelled()
     }
 
     fn work(&self, name: &str, jobs: &Mutex<Receiver<Job>>, shared: Shared<'_>) {
@@ -169,11 +176,16 @@ impl Run<'_> {
         loop {
             let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(job) = job else { return };
-            let Ok(storage) = &storage else { continue };
             if self.host.cancelled() {
                 continue;
             }
-            self.part((name, storage), &job, shared);
+            match &storage {
+                Ok(storage) => self.part((name, storage), &job, shared),
+                Err(error) => {
+                    let key = place::part(&self.server.name, &job.part.backup, &job.part.name);
+                    self.problem(name, (&job.backup, &key), None, crate::intake::chain(error));
+                }
+            }
         }
     }
 

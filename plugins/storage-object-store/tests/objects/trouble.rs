@@ -321,3 +321,27 @@ fn keys_that_have_expired_are_read_again_and_not_for_ever() {
     put(&storage, "object", b"hay", NEW).unwrap();
     assert_eq!(get(&storage, "object").unwrap(), b"hay");
 }
+
+/// A request for one object is answered as a whole, and so is one that fails
+/// as a whole.
+#[test]
+fn objects_that_are_removed_together_are_asked_for_again() {
+    for fault in [Fault::LoseAnswer, Fault::Drop, Fault::Status(503, "SlowDown")] {
+        for keys in [&["a"] as &[&str], &["a", "b", "c"]] {
+            let server = S3Server::start();
+            let proxy = Proxy::start(server.address());
+            let storage = open(&section(&proxy.endpoint()).set("retries", 2));
+            for key in keys {
+                put(&storage, key, b"hay", OVER).unwrap();
+            }
+            // What the bucket protects is asked for first, once.
+            storage.capabilities().unwrap();
+            let next = proxy.count();
+            proxy.plan(move |call| if call.number == next { fault } else { Fault::None });
+            let left = storage.delete_many(keys).unwrap();
+            assert!(left.is_empty(), "{fault:?} {keys:?}: {:?}", left[0].error);
+            assert_eq!(proxy.faults(), 1, "{fault:?} {keys:?}");
+            assert!(server.objects().is_empty(), "{fault:?} {keys:?}");
+        }
+    }
+}

@@ -73,7 +73,7 @@ fn of_one(
     let info = match (&it.state, &it.copy.known) {
         (State::Deleting | State::Remains, _) => return Ok(()),
         (_, Known::Info(info)) => info,
-        (_, Known::Unreadable(_) | Known::Missing) => {
+        (_, Known::Unreadable(_) | Known::Unasked(_) | Known::Missing) => {
             return Err(format!("what backup {} needs is not known: {}", it.copy.id, it.why));
         }
     };

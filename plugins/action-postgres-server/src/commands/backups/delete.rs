@@ -5,7 +5,9 @@ use serde_json::json;
 
 use super::{Call, Subcommand, arguments, find, in_storage};
 use crate::{
-    catalogue::{Backup, Catalogue, Copy, Guard, Place, State, Status, Work, refused, remove},
+    catalogue::{
+        self, Backup, Catalogue, Copy, Guard, Place, State, Status, Work, refused, remove,
+    },
     config::Server,
 };
 
@@ -52,6 +54,11 @@ fn run(call: &Call<'_>) -> Result<u8> {
     };
     let catalogue = Catalogue::of(&places, &server.name, Vec::new()).complete()?;
     let doomed = chosen(call, &catalogue, server)?;
+    let copies = catalogue.backups.iter().flat_map(|it| &it.copies);
+    let is_doomed = |id| doomed.iter().any(|it| it.id == id);
+    if let Some(error) = catalogue::unasked(copies, &is_doomed) {
+        return Err(error.context("whether something refers to it is not known"));
+    }
     for place in &places {
         for backup in doomed.iter().filter(|it| it.copies.iter().any(|it| it.storage == place.name))
         {

@@ -22,7 +22,7 @@ fn spec() -> CommandSpec {
                      nor `delete` removes it. `--target standalone` keeps it with the WAL that \
                      makes it consistent, to be restored as it was when it ended; `--target full` \
                      with all WAL since, to be recovered to any later time. What it refers to is \
-                     kept too. Without either, the mark is shown."
+                     kept too. Without any option, the mark is shown."
             .to_owned(),
         arguments,
         after_help: "Examples:\n  hayloft pg keep main latest --target standalone\n  \
@@ -65,7 +65,10 @@ fn tell(call: &Call<'_>, backup: &Backup, keep: Option<Keep>) -> Result<u8> {
         format!("{}\n", json!({ "id": backup.id, "keep": keep }))
     } else {
         match keep {
-            None => format!("backup {} is kept as long as the policy says\n", backup.id),
+            None => format!(
+                "backup {} is kept as long as the policy says (--target keeps it longer)\n",
+                backup.id
+            ),
             Some(keep) => format!("backup {} is kept: {keep}\n", backup.id),
         }
     };
