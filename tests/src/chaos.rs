@@ -22,6 +22,19 @@ pub fn power_cut(child: &mut Child) {
     }
 }
 
+/// Sends a signal to a program and to all that it has started, which have
+/// groups of their own; those that have ended are left out.
+pub fn signal(program: Pid, signal: Signal) {
+    let tasks = fs::read_dir(format!("/proc/{}/task", program.as_raw_pid()));
+    let children = tasks.into_iter().flatten().flatten().map(|it| it.path().join("children"));
+    let children: Vec<String> = children.filter_map(|it| fs::read_to_string(it).ok()).collect();
+    // Whoever starts others first, so that it starts no more.
+    let _ = kill_process(program, signal);
+    for child in children.iter().flat_map(|it| it.split_whitespace()) {
+        self::signal(Pid::from_raw(child.parse().unwrap()).unwrap(), signal);
+    }
+}
+
 /// Finds the library of the package faketime: preloaded, it shows a program
 /// the time that `FAKETIME`, or the file `FAKETIME_TIMESTAMP_FILE`, says.
 pub fn faketime() -> PathBuf {

@@ -5,6 +5,8 @@
 
 #[path = "pg_backup/ground.rs"]
 mod ground;
+#[path = "object_store/outages.rs"]
+mod outages;
 #[path = "pg_backup/restored.rs"]
 mod restored;
 
@@ -12,6 +14,8 @@ mod restored;
 mod action;
 #[path = "pg_backup/alone.rs"]
 mod alone;
+#[path = "pg_backup/cloud.rs"]
+mod cloud;
 #[path = "pg_backup/content.rs"]
 mod content;
 #[path = "pg_backup/damage.rs"]
@@ -30,6 +34,8 @@ mod import;
 mod incremental;
 #[path = "pg_backup/load.rs"]
 mod load;
+#[path = "pg_backup/machines.rs"]
+mod machines;
 #[path = "pg_backup/object_store.rs"]
 mod object_store;
 #[path = "pg_backup/pace.rs"]
@@ -40,8 +46,12 @@ mod refusals;
 mod resumed;
 #[path = "pg_backup/standby.rs"]
 mod standby;
+#[path = "pg_backup/stopped.rs"]
+mod stopped;
 #[path = "pg_backup/stream.rs"]
 mod stream;
+#[path = "pg_backup/subscription.rs"]
+mod subscription;
 #[path = "pg_backup/targets.rs"]
 mod targets;
 #[path = "pg_backup/timelines.rs"]

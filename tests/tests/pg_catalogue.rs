@@ -4,6 +4,8 @@
 
 #[path = "pg_catalogue/barman.rs"]
 mod barman;
+#[path = "pg_catalogue/cloud.rs"]
+mod cloud;
 #[path = "pg_catalogue/deletion.rs"]
 mod deletion;
 #[path = "pg_catalogue/every_change.rs"]
@@ -16,5 +18,7 @@ mod faults;
 mod lists;
 #[path = "pg_catalogue/locked.rs"]
 mod locked;
+#[path = "object_store/outages.rs"]
+mod outages;
 #[path = "pg_catalogue/setting.rs"]
 mod setting;

@@ -10,6 +10,8 @@ mod dangers;
 #[path = "pg_wal/ground.rs"]
 #[expect(dead_code, reason = "some of it is for other tests")]
 mod ground;
+#[path = "pg_drill/hazards.rs"]
+mod hazards;
 #[path = "pg_drill/reports.rs"]
 mod reports;
 #[path = "pg_drill/setting.rs"]

@@ -73,6 +73,22 @@ fn usable(ground: &Ground, id: &str, more: &[&str]) {
     let restored = Restored::restore(ground, "copy", more).promoted();
     assert_eq!(restored.sql_in("bench", SUM), expected);
     restored.is_sound();
+    drill(ground, 0);
+}
+
+/// Does a drill; returns its report.
+fn drill(ground: &Ground, code: i32) -> serde_json::Value {
+    let report = ground.pg(&["drill", "main", "--json"]).exits(code).json();
+    assert_eq!(report["proven"], code == 0, "{report}");
+    report
+}
+
+/// Lets drills find the server's programs; amcheck is not installed everywhere.
+fn with_drill(ground: &Ground, text: &str) -> String {
+    let bin = ground.server.bin_dir().display();
+    let drill =
+        format!("<drill><programs>{bin}</programs><amcheck>none</amcheck></drill></server>");
+    text.replace("</server>", &drill)
 }
 
 fn cloud(endpoint: &str) -> String {
@@ -113,7 +129,7 @@ fn a_bucket_of_barman_cloud_is_restored_and_goes_on() {
         let words = [&["--gzip"], to.as_slice(), &[path.to_str().unwrap()]].concat();
         barman(&ground, "barman-cloud-wal-archive", &words).exits(0);
     }
-    ground.configure(&cloud(&endpoint));
+    ground.configure(&with_drill(&ground, &cloud(&endpoint)));
     take_over(&ground);
     let listed = ground.pg(&["list", "main", "--json"]).exits(0).json();
     let id = listed["servers"][0]["backups"][0]["id"].as_str().unwrap().to_owned();
@@ -188,7 +204,7 @@ fn backed_up(ground: &Ground) -> String {
     let mut owned = Command::new("chown");
     owned.arg("-R").arg("--reference").arg(ground.server.data_dir()).arg(ground.path("barman"));
     assert!(owned.status().unwrap().success());
-    ground.configure(&ONE.replace("$DIR/disk", "$DIR/barman"));
+    ground.configure(&with_drill(ground, &ONE.replace("$DIR/disk", "$DIR/barman")));
     take_over(ground);
     ground.ids("barman").remove(0)
 }
@@ -211,8 +227,17 @@ fn a_home_of_barman_is_restored_and_goes_on() {
     let report = ground.pg(&["verify", "main", "--json"]).exits(1).json();
     let named = report["problems"][0]["file"].as_str().unwrap();
     assert!(path.ends_with(named) && named.starts_with("base/"), "{report}");
-    // Without its label a server would start, with wrong data.
-    fs::remove_file(ground.path(format!("barman/main/base/{id}/data/backup_label"))).unwrap();
+    file.write_all_at(&byte, 5000).unwrap();
+    // A label that went through somebody's editor is refused by the server.
+    let label = ground.path(format!("barman/main/base/{id}/data/backup_label"));
+    let text = fs::read_to_string(&label).unwrap();
+    fs::write(&label, text.replace('\n', "\r\n")).unwrap();
+    let problem = drill(&ground, 1)["problem"].to_string();
+    assert!(problem.contains("backup_label") && problem.contains("carriage return"), "{problem}");
+    // Without its label it would start, with wrong data.
+    fs::remove_file(label).unwrap();
+    let problem = drill(&ground, 1)["problem"].to_string();
+    assert!(problem.contains("has no backup_label"), "{problem}");
     let ended = ground.pg(&["verify", "main"]).exits(1);
     assert!(ended.stdout.contains("has no backup_label"), "{}", ended.stdout);
     ground.pg(&["restore", "main", "$DIR/x"]).exits(1).complains("has no backup_label");

@@ -65,3 +65,51 @@ fn what_is_missing_is_found_and_a_sample_reads_less() {
     ground.pg(&["verify", "main", "--storage", "disk"]).exits(1);
     ground.pg(&["verify", "main", "--backup", "20200101T000000"]).exits(1).complains("no backup");
 }
+
+fn flip(path: &PathBuf) {
+    let file = fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let (at, mut byte) = (fs::metadata(path).unwrap().len() / 2, [0]);
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ 2], at).unwrap();
+}
+
+#[test]
+fn of_what_was_good_before_only_what_is_new_is_read() {
+    let ground = Ground::new(ONE);
+    ground.sql("CREATE TABLE t AS SELECT generate_series(1, 30000) AS a, random() AS b");
+    let old = ground.backup(&[]);
+    let verify = |code: i32, more: &[&str]| {
+        let report = ground.pg(&[&["verify", "main", "--json"], more].concat()).exits(code).json();
+        let number = |name: &str| report[name].as_u64().unwrap();
+        (number("bytes"), number("left_out"), report["problems"].clone())
+    };
+    // Nothing is known yet.
+    let (all, left_out, _) = verify(0, &["--changed"]);
+    assert_eq!(left_out, 0);
+    let (again, left_out, _) = verify(0, &["--changed"]);
+    assert!(again < all / 10 && left_out > 0, "{again} of {all}, {left_out} left out");
+    ground.sql("UPDATE t SET b = 0");
+    let new = ground.backup(&["--incremental"]);
+    let stored: u64 =
+        ground.parts("disk", &new).iter().map(|it| it.metadata().unwrap().len()).sum();
+    let (read, still_left_out, _) = verify(0, &["--changed"]);
+    assert!(read >= stored && read < all, "{read} of {stored} and {all}");
+    assert_eq!(still_left_out, left_out);
+    // What is damaged since is found by whoever reads everything; and then it
+    // is no longer known to be good.
+    let part = ground.parts("disk", &old).remove(0);
+    flip(&part);
+    verify(0, &["--changed"]);
+    for words in [&[] as &[&str], &["--changed"]] {
+        let (.., problems) = verify(1, words);
+        assert!(problems[0]["object"].as_str().unwrap().ends_with("data/000001"), "{problems}");
+        assert_eq!(problems[0]["backup"], *old);
+    }
+    flip(&part);
+    verify(0, &["--changed"]);
+    // What is damaged before it was ever read is found.
+    let newest = ground.backup(&[]);
+    flip(&ground.parts("disk", &newest).remove(0));
+    let (.., problems) = verify(1, &["--changed"]);
+    assert_eq!(problems[0]["backup"], *newest);
+}
