@@ -33,3 +33,24 @@ fn scripts_are_called_before_and_after_a_backup_and_may_say_no() {
     ground.pg(&["restore", "main", "$DIR/x"]).exits(1);
     assert!(!ground.path("x").exists());
 }
+
+#[test]
+fn a_retry_script_is_called_again_before_a_backup() {
+    let hook = "
+  <hooks>
+    <hook><on>pre_backup</on><type>script</type><command>$DIR/script</command><retry>Y</retry></hook>
+  </hooks>";
+    let ground = Ground::new(&format!("{ONE}{hook}"));
+    // Not now, then yes; and from then on never.
+    script(
+        &ground,
+        "echo $BARMAN_HOOK $BARMAN_RETRY >> $DIR/told
+         case $(wc -l < $DIR/told) in 1) exit 1;; 2) exit 0;; *) exit 63;; esac",
+    );
+    let id = ground.backup(&[]);
+    let told = fs::read_to_string(ground.path("told")).unwrap();
+    assert_eq!(told, "backup_retry_script 1\n".repeat(2));
+    ground.pg(&["backup", "main", "--fast"]).exits(1).complains("stopped it");
+    assert_eq!(fs::read_to_string(ground.path("told")).unwrap().lines().count(), 3);
+    assert_eq!(ground.ids("disk"), [id]);
+}

@@ -19,3 +19,15 @@ fn a_backup_reads_no_faster_than_it_may() {
         assert!(seconds.unwrap() > size / RATE * 0.8, "{method}: {report}");
     }
 }
+
+#[test]
+fn a_verification_reads_no_faster_than_it_may() {
+    const LOW: f64 = 1048576.0;
+    let ground = Ground::new(ONE);
+    ground.backup(&[]);
+    let report = ground.pg(&["verify", "main", "--json", "--max-rate", "1MB"]).exits(0).json();
+    let (bytes, seconds) = (report["bytes"].as_f64().unwrap(), report["seconds"].as_f64());
+    assert!(bytes > 2.0 * LOW, "{report}");
+    // What is read last is not waited for.
+    assert!(seconds.unwrap() > bytes / LOW * 0.5, "{report}");
+}

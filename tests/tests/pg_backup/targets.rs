@@ -54,6 +54,24 @@ fn a_server_pauses_at_its_target_and_can_be_read() {
 }
 
 #[test]
+fn a_server_that_is_to_shut_down_at_its_target_does() {
+    let (ground, [_, _, xid, _]) = written();
+    let words = ["--target-xid", &xid, "--target-action", "shutdown"];
+    let restored = Restored::restore(&ground, "copy", &words);
+    let mut server = ground.server.unprivileged("postgres");
+    server.arg("-D").arg(restored.data()).args(["-c", "listen_addresses="]);
+    server.args(["-c", "unix_socket_directories=", "-c", "logging_collector=off"]);
+    // It ends by itself.
+    let log = String::from_utf8(server.output().unwrap().stderr).unwrap();
+    assert!(log.contains(&format!("recovery stopping after commit of transaction {xid}")), "{log}");
+    assert!(log.contains("shutdown at recovery target"), "{log}");
+    let mut state = ground.server.unprivileged("pg_controldata");
+    let state = state.arg(restored.data()).env("LC_ALL", "C").output().unwrap().stdout;
+    let state = String::from_utf8(state).unwrap();
+    assert!(state.contains("shut down in recovery"), "{state}");
+}
+
+#[test]
 fn the_backup_is_the_latest_that_leads_to_the_target() {
     let (ground, [time, lsn, ..]) = written();
     let first = ground.ids("disk").remove(0);
