@@ -59,8 +59,8 @@ fn a_server_that_is_to_shut_down_at_its_target_does() {
     let words = ["--target-xid", &xid, "--target-action", "shutdown"];
     let restored = Restored::restore(&ground, "copy", &words);
     let mut server = ground.server.unprivileged("postgres");
-    server.arg("-D").arg(restored.data()).args(["-c", "listen_addresses="]);
-    server.args(["-c", "unix_socket_directories=", "-c", "logging_collector=off"]);
+    let socket = format!("unix_socket_directories={}", restored.data().display());
+    server.arg("-D").arg(restored.data()).args(["-c", "listen_addresses=", "-c", &socket]);
     // It ends by itself.
     let log = String::from_utf8(server.output().unwrap().stderr).unwrap();
     assert!(log.contains(&format!("recovery stopping after commit of transaction {xid}")), "{log}");
