@@ -12,7 +12,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl, fstatfs};
 /// How much is written at a time.
 const BLOCK: usize = 1 << 20;
 /// How many blocks may be waiting for the disk.
-const BLOCKS: usize = 8;
+const BLOCKS: usize = 4;
 /// What places in memory and in the file must be multiples of. No disk has
 /// larger sectors.
 pub(super) const ALIGNMENT: usize = 4096;

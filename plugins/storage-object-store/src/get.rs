@@ -137,6 +137,9 @@ impl Reader {
 
     /// Waits for the next part; `false` is the end.
     fn advance(&mut self) -> Result<bool> {
+        // Not before the last part was taken: it is one of those that memory is
+        // allowed for.
+        self.look_ahead()?;
         let Some(transfer) = self.ahead.pop_front() else {
             return self.finish().map(|()| false);
         };
@@ -145,7 +148,6 @@ impl Reader {
             check.add(&body);
         }
         self.pieces.extend(body.pieces().iter().cloned());
-        self.look_ahead()?;
         Ok(true)
     }
 
