@@ -22,7 +22,7 @@ fn a_backup_reads_no_faster_than_it_may() {
 
 #[test]
 fn a_verification_reads_no_faster_than_it_may() {
-    const LOW: f64 = 1048576.0;
+    const LOW: f64 = 1_048_576.0;
     let ground = Ground::new(ONE);
     ground.backup(&[]);
     let report = ground.pg(&["verify", "main", "--json", "--max-rate", "1MB"]).exits(0).json();
