@@ -189,11 +189,11 @@ impl<'a> Archive<'a> {
         self
     }
 
-    /// Holds each file in memory while it is encoded: quicker, and needs room
-    /// for as many segments as are stored at the same time.
+    /// Holds each file in memory while it is encoded, so many at the same time:
+    /// quicker, and needs the memory for them, encoded and not.
     #[must_use]
-    pub(crate) fn in_one_piece(mut self) -> Self {
-        self.rooms = Some(write::Rooms::default());
+    pub(crate) fn in_one_piece(mut self, at_a_time: usize) -> Self {
+        self.rooms = Some(write::Rooms::new(at_a_time));
         self
     }
 

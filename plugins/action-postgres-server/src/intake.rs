@@ -56,7 +56,8 @@ impl Keep for Archive<'_> {
 /// If it cannot even begin.
 pub(crate) fn archive(host: &Host, server: &Server) -> Result<std::result::Result<Tally, String>> {
     let directories = Directories::of(host, server)?;
-    let archive = Archive::open(host, server)?.in_parallel().in_one_piece();
+    let archive = Archive::open(host, server)?.in_parallel();
+    let archive = archive.in_one_piece(server.wal_workers());
     let errors = ErrorsDirectory::new(&directories.errors);
     let pass = Pass { host, keep: &archive, errors: &errors, jobs: server.wal_jobs() };
     let mut all = Tally::default();

@@ -1,13 +1,15 @@
 //! What is taken, and what is refused.
 
-use std::fs;
+use std::{fs, path::Path, thread, time::Duration};
+
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use super::{
     ground::{Ground, PLAIN},
     segments::{CLUSTER, Segment},
 };
 
-fn push(ground: &Ground, path: &std::path::Path) -> super::ground::Ended {
+fn push(ground: &Ground, path: &Path) -> super::ground::Ended {
     ground.wal(&["push", "main", path.to_str().unwrap()])
 }
 
@@ -44,6 +46,43 @@ fn a_segment_goes_into_every_storage_in_the_way_that_is_wanted_there() {
         (&identity["version"], &identity["segment_size"]),
         (&"15".into(), &(1 << 20).into())
     );
+}
+
+/// Pushes, and returns how many bytes were read by it, whatever of.
+fn bytes_read(ground: &Ground, path: &Path) -> u64 {
+    let mut child = ground.command(&["push", "main", path.to_str().unwrap()]).spawn().unwrap();
+    // What it did is known until somebody asks for its end.
+    let pid = Pid::from_child(&child);
+    waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
+    let counters = fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
+    assert!(child.wait().unwrap().success());
+    let read = counters.lines().find_map(|it| it.strip_prefix("rchar: ")).unwrap();
+    read.parse().unwrap()
+}
+
+#[test]
+fn a_segment_is_read_once_for_all_storages_and_encodings() {
+    let ground = Ground::new(TWO);
+    let small = Segment::number(5);
+    let large = |number| Segment { size: 16 << 20, ..Segment::number(number) };
+    let other = Ground::new(TWO);
+    // The program and its plugins are read too.
+    let overhead = bytes_read(&other, &small.write(&other)) - (1 << 20);
+    for number in [7, 8] {
+        let read = bytes_read(&ground, &large(number).write(&ground));
+        let expected = (16 << 20) + overhead;
+        assert!(read.abs_diff(expected) < 1 << 20, "{read} bytes, not {expected}");
+    }
+    // Others that wait are read once as well, in the same call.
+    let waiting: Vec<_> = (9..=11).map(|it| large(it).ready(&ground)).collect();
+    // A file that was written just now may change without a trace.
+    thread::sleep(Duration::from_secs(4));
+    let read = bytes_read(&ground, &waiting[0]);
+    let expected = 3 * (16 << 20) + overhead;
+    assert!(read.abs_diff(expected) < 1 << 20, "{read} bytes, not {expected}");
+    // And not at all when it was stored ahead.
+    let read = bytes_read(&ground, &waiting[1]);
+    assert!(read < overhead + (1 << 20), "{read} bytes");
 }
 
 #[test]

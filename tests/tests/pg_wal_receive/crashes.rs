@@ -10,7 +10,7 @@ use super::setting::{
 };
 
 /// How often receivers are killed.
-const KILLS: u32 = 120;
+const KILLS: u32 = 300;
 
 /// Demands that everything before a position is on our side: whole segments in
 /// the archive or beside it, and of the last one what was told.

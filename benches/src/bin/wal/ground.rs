@@ -150,13 +150,20 @@ impl Ground {
         format!("set -e; for it in {}/0*; do set -- \"$it\"; {command}; done", wal.display())
     }
 
-    /// The same as PostgreSQL's archiver does it, one `.ready` after the other.
-    pub(crate) fn each_ready(&self, command: &str) -> String {
+    /// The same as PostgreSQL's archiver does it, one `.ready` after the other,
+    /// with all of them there when it begins.
+    pub(crate) fn each_waiting(&self, command: &str) -> String {
         let status = self.path("pg_wal/archive_status");
         self.each(&format!(
-            "touch {0}/${{1##*/}}.ready; {command}; mv {0}/${{1##*/}}.ready {0}/${{1##*/}}.done",
+            "{command}; mv {0}/${{1##*/}}.ready {0}/${{1##*/}}.done",
             status.display()
         ))
+    }
+
+    /// The same, with each `.ready` made when its turn comes.
+    pub(crate) fn each_ready(&self, command: &str) -> String {
+        let status = self.path("pg_wal/archive_status");
+        self.each_waiting(&format!("touch {}/${{1##*/}}.ready; {command}", status.display()))
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn shell_copy<'a>(ground: &'a Ground, copy: &str) -> Contender<'a> {
 /// Our pushes of a backlog.
 pub(crate) fn backlog_ours(ground: &Ground) -> Contender<'_> {
     let call = ground.configured("zstd", &ground.local(), "<compress>zstd</compress>");
-    let line = ground.each_ready(&format!("{call} push main \"$1\""));
+    let line = ground.each_waiting(&format!("{call} push main \"$1\""));
     let prepare = || {
         ground.clean();
         ground.all_ready();
@@ -70,7 +70,7 @@ pub(crate) fn limit_of_calls(ground: &Ground) -> Contender<'_> {
         ground.clean();
         ground.all_ready();
     };
-    contender("the limit: the loop with /bin/true", prepare, ground.each_ready("/bin/true"))
+    contender("the limit: the loop with /bin/true", prepare, ground.each_waiting("/bin/true"))
 }
 
 /// pgBackRest's `archive-push`.
@@ -96,7 +96,8 @@ pub(crate) fn pgbackrest<'a>(
             }
         }
     };
-    let line = ground.each_ready(&format!("{call} archive-push \"$1\""));
+    let push = format!("{call} archive-push \"$1\"");
+    let line = if all { ground.each_waiting(&push) } else { ground.each_ready(&push) };
     let how = if asynchronous { "asynchronous, 2 processes" } else { "synchronous" };
     Some(contender(format!("pgbackrest archive-push, {compress}, {how}"), prepare, line))
 }

@@ -17,8 +17,9 @@ use super::{Archive, Receipt, source::Source, spool::Spool, stamp::Stamp};
 
 /// The directory in the spool.
 const DIRECTORY: &str = "ahead";
-/// The file that the process that stores ahead has locked.
-const LOCK: &str = "lock";
+/// What the names of the files begin with of which each process that stores
+/// ahead has locked one.
+const LOCK: &str = "lock-";
 /// What is appended to the name of a file that is being stored.
 const MARK: &str = ".mark";
 
@@ -99,19 +100,25 @@ impl Ledger {
         self.spool.remove(&name.to_string());
     }
 
-    /// Takes the work of storing ahead in a process of its own, unless
-    /// somebody has it.
+    /// Becomes one of so many processes that store ahead, unless there are as
+    /// many.
     ///
     /// # Errors
     ///
     /// If there are no locks.
-    pub(crate) fn lock(&self) -> io::Result<Option<File>> {
-        self.spool.lock(LOCK)
+    pub(crate) fn lock(&self, processes: usize) -> io::Result<Option<File>> {
+        for number in 0..processes {
+            if let Some(lock) = self.spool.lock(&format!("{LOCK}{number}"))? {
+                return Ok(Some(lock));
+            }
+        }
+        Ok(None)
     }
 
-    /// Tells whether a process of its own stores ahead.
+    /// Tells whether any process stores ahead.
     pub(crate) fn is_at_work(&self) -> bool {
-        self.spool.is_locked(LOCK)
+        let mut names = self.spool.names().into_iter();
+        names.any(|it| it.starts_with(LOCK) && self.spool.is_locked(&it))
     }
 
     /// Says that a file is being stored, unless somebody else has said so.

@@ -7,7 +7,7 @@
 use std::{
     io::{self, Write},
     mem,
-    sync::{Mutex, PoisonError},
+    sync::{Condvar, Mutex, PoisonError},
     thread,
 };
 
@@ -16,6 +16,7 @@ use hayloft_plugin_api::{
     StreamOptions,
 };
 use hayloft_postgres::wal::FileName;
+use memmap2::{Advice, MmapMut};
 
 use super::{
     digest::{self, Digest},
@@ -44,25 +45,69 @@ pub(super) struct Manner<'a> {
 /// More than this is not held in memory at once, in bytes.
 const MOST_AT_ONCE: u64 = 16 << 20;
 
-/// Memory for files that are encoded in one piece, which is used again.
-#[derive(Debug, Default)]
-pub(super) struct Rooms(Mutex<Vec<Room>>);
+/// Memory for files that are encoded in one piece, which is used again: for so
+/// many at the same time, whoever comes then waits.
+#[derive(Debug)]
+pub(super) struct Rooms {
+    free: Mutex<Vec<Room>>,
+    freed: Condvar,
+}
 
 /// For one file.
 #[derive(Debug, Default)]
 struct Room {
-    content: Vec<u8>,
+    content: Option<MmapMut>,
     encoded: Vec<u8>,
 }
 
+impl Room {
+    /// Returns the room for the content of a file of so many bytes: in large
+    /// pages if the kernel has some, as an encoder goes through all of it.
+    fn content(&mut self, size: usize) -> io::Result<&mut MmapMut> {
+        let fitting = self.content.take().filter(|it| it.len() == size);
+        let content = fitting.map_or_else(
+            || {
+                let new = MmapMut::map_anon(size)?;
+                if let Err(error) = new.advise(Advice::HugePage) {
+                    tracing::debug!("no large pages: {error}");
+                }
+                Ok::<_, io::Error>(new)
+            },
+            Ok,
+        )?;
+        Ok(self.content.insert(content))
+    }
+}
+
+/// Gives the room back, also when its user panics: others wait for it.
+struct Lent<'a> {
+    room: Room,
+    rooms: &'a Rooms,
+}
+
 impl Rooms {
-    fn lend<T>(&self, work: impl FnOnce(&mut Room) -> T) -> T {
-        let free = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = free().pop();
-        let mut room = waiting.unwrap_or_default();
-        let done = work(&mut room);
-        free().push(room);
-        done
+    /// Makes so many; one at least.
+    pub(super) fn new(count: usize) -> Self {
+        let free = (0..count.max(1)).map(|_| Room::default()).collect();
+        Self { free: Mutex::new(free), freed: Condvar::new() }
+    }
+
+    fn lend(&self) -> Lent<'_> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(room) = free.pop() {
+                return Lent { room, rooms: self };
+            }
+            free = self.freed.wait(free).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        let room = mem::take(&mut self.room);
+        self.rooms.free.lock().unwrap_or_else(PoisonError::into_inner).push(room);
+        self.rooms.freed.notify_one();
     }
 }
 
@@ -92,9 +137,10 @@ pub(super) fn store(
             lanes.push(Lane::new(manner, &encoding, source.size, fan));
         }
     }
+    let encoded = lanes.iter().any(|it| !matches!(it.stream, Ok(Stream::Plain(_))));
     let content = match manner.rooms {
-        Some(rooms) if source.size <= MOST_AT_ONCE => {
-            rooms.lend(|room| fill_at_once(source, &mut lanes, manner.hashed, room))?
+        Some(rooms) if encoded && source.size <= MOST_AT_ONCE => {
+            fill_at_once(source, &mut lanes, manner.hashed, &mut rooms.lend().room)?
         }
         _ => fill(source, &mut lanes, manner.hashed)?,
     };
@@ -144,18 +190,18 @@ fn fill_at_once(
     source: &Source,
     lanes: &mut [Lane<'_>],
     wanted: bool,
-    Room { content, encoded }: &mut Room,
+    room: &mut Room,
 ) -> Result<Option<String>> {
-    let size = usize::try_from(source.size)?;
-    if content.len() != size {
-        *content = vec![0; size];
-    }
+    let mut encoded = mem::take(&mut room.encoded);
+    let content = room.content(usize::try_from(source.size)?)?;
     source.read(content, 0)?;
     let needed = wanted || lanes.iter().any(|it| it.encrypted);
     for lane in lanes {
-        lane.write_whole(content, encoded);
+        lane.write_whole(content, &mut encoded);
     }
-    Ok(needed.then(|| blake3::hash(content).to_hex().to_string()))
+    let hash = needed.then(|| blake3::hash(content).to_hex().to_string());
+    room.encoded = encoded;
+    Ok(hash)
 }
 
 fn grouped(name: FileName, targets: &[&Target]) -> Vec<(Encoding, Vec<usize>)> {

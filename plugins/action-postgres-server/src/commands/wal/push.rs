@@ -72,7 +72,7 @@ fn run(call: &Call<'_>) -> Result<u8> {
         (Some(ledger), Some(spool))
             if at_work
                 || drain::is_worth(call.host, server, ledger, &waiting)
-                    && drain::start(call.host, &server.name, spool, path) =>
+                    && drain::start(call.host, server, spool, path) =>
         {
             store(&archive.in_parallel(), Some(ledger), (name, path))?;
         }
