@@ -133,7 +133,8 @@ fn read_file(path: &Path) -> Result<Secret> {
     let shown = path.display();
     let failed =
         |e: io::Error| Error::from(e).context(format!("cannot read password file {shown}"));
-    let file = fs::File::open(path).map_err(failed)?;
+    let open = |e| failed(e).hint("correct <password_file>, or write the file");
+    let file = fs::File::open(path).map_err(open)?;
     let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
         return Err(Error::msg(format!("password file {shown} is not a regular file")));

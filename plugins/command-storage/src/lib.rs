@@ -17,7 +17,8 @@ hayloft_plugin_api::export_plugin! {
     description: "Checks storages, and lists, gets, puts, removes and copies objects in them",
     commands: [
         Storages as "storage" {
-            section: "", about: "Look into storages: check, list, get, put, remove, copy"
+            section: "", configuration: "optional",
+            about: "Look into storages: check, list, get, put, remove, copy"
         },
     ],
 }

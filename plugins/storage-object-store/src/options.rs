@@ -40,8 +40,8 @@ pub(crate) fn streaming(common: &Common, headers: HeaderMap) -> Result<reqwest::
 
 fn pem(file: &Path) -> Result<Vec<u8>> {
     let shown = file.display();
-    fs::read(file)
-        .map_err(|e| Error::from(e).context(format!("cannot read the certificates {shown}")))
+    let failed = |e| Error::from(e).context(format!("cannot read the certificates {shown}"));
+    fs::read(file).map_err(|e| failed(e).hint("correct <ca_file>"))
 }
 
 const NAME: &str = concat!("hayloft/", env!("CARGO_PKG_VERSION"));

@@ -1,6 +1,6 @@
 //! `hayloft storage check`.
 
-use std::process::Stdio;
+use std::{fs, process::Stdio};
 
 use hayloft_test_servers::{Behaviour, Call, Fault, Proxy};
 
@@ -34,6 +34,21 @@ fn good_storages_pass_and_nothing_is_left() {
     let text = bench.ok(&["check", "disk"]);
     text.says("disk (local)\n  ok       list").says("B/s");
     bench.run(&["check", "tape"]).exits(1).complains("there are: disk, bucket");
+}
+
+#[test]
+fn a_wrong_setting_is_shown_with_its_place_and_needs_no_options() {
+    let bench = Bench::new();
+    bench.configure_with("http://127.0.0.1:1", "\n<part_size>1 KB</part_size>");
+    let text = fs::read_to_string(bench.sandbox.path("h.conf")).unwrap();
+    let (before, rest) = text.split_once("  <options>").unwrap();
+    let (_, after) = rest.split_once("</options>\n").unwrap();
+    bench.sandbox.write("h.conf", &format!("{before}{after}"));
+    let output = bench.run(&["check"]).exits(1);
+    output.says("h.conf:9: storage/part_size: `1 KB` is not between 5 MB and 1 GB");
+    output.says("ok       remove");
+    bench.configure_with("http://127.0.0.1:1", "<ca_file>/none</ca_file>");
+    bench.run(&["check", "bucket"]).exits(1).says("correct <ca_file>");
 }
 
 #[test]
@@ -102,7 +117,7 @@ fn a_store_that_is_not_there_is_a_failure_with_a_sentence() {
     bench.configure("http://127.0.0.1:1");
     let output = bench.run(&["check"]).exits(1);
     output.says("disk (local)\n  ok ").says("bucket (s3)\n  FAILED   list");
-    std::fs::remove_dir_all(bench.sandbox.path("objects")).unwrap();
+    fs::remove_dir_all(bench.sandbox.path("objects")).unwrap();
     let disk = bench.run(&["check", "disk"]).exits(1);
     disk.says("does not exist");
     let proxy = Proxy::start(bench.server.address());

@@ -97,7 +97,7 @@ fn check(call: &Call<'_>, configured: &Configured, size: u64) -> Result<Report> 
     let storage = match call.host.storage(&configured.name) {
         Ok(storage) => storage,
         Err(error) => {
-            report.failed("open", &error, "");
+            report.not_opened(&error, &call.host.settings()?.configuration);
             return Ok(report);
         }
     };

@@ -1,6 +1,6 @@
 //! What came of a check.
 
-use std::fmt::Write;
+use std::{fmt::Write, path::Path};
 
 use hayloft_plugin_api::{Error, ErrorKind, Result};
 use serde::Serialize;
@@ -69,6 +69,19 @@ impl Report {
             (Some(missing), Some(remedy)) => Some(format!("{missing}; {remedy}")),
             (missing, remedy) => missing.or(remedy.map(ToOwned::to_owned)),
         };
+    }
+
+    /// Notes that the storage cannot even be opened: with each place of the
+    /// configuration file that is wrong, if it is for that.
+    pub(super) fn not_opened(&mut self, error: &Error, file: &Path) {
+        if error.diagnostics().is_empty() {
+            return self.failed("open", error, "");
+        }
+        for it in error.diagnostics() {
+            let (line, path, message) = (it.position.line, &it.path, &it.message);
+            let detail = format!("{}:{line}: {path}: {message}", file.display());
+            self.add("open", State::Failed, detail).hint.clone_from(&it.help);
+        }
     }
 
     /// Returns it for people.
