@@ -128,6 +128,15 @@ pub(crate) fn failure(document: Option<&Document>, error: Error) -> Failure {
         None => String::new(),
     };
     let configuration = error.kind() == ErrorKind::CONFIGURATION;
+    // The picture says it already, with its place.
+    if configuration
+        && !picture.is_empty()
+        && let [only] = error.diagnostics()
+        && error.remedy().is_none()
+        && error.to_string() == only.message
+    {
+        return too_many(1).picture(picture);
+    }
     let failure = Failure::from(error).picture(picture);
     if configuration { failure.with_kind(Kind::Configuration) } else { failure }
 }

@@ -16,8 +16,7 @@
 //! // What there is, in one storage after the other.
 //! archive.for_each(None, None, &mut |stored| Ok(()))?;
 //!
-//! // What is missing: of one backup, and of all that can be recovered.
-//! let missing = archive.missing(timeline, begin, end, segment_size)?;
+//! // What is missing of all that can be recovered.
 //! let gaps = archive.inventory(None, segment_size)?.gaps(&archive.starts()?);
 //!
 //! // Away with what no backup needs.

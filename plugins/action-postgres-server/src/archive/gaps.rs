@@ -1,19 +1,14 @@
 //! Which files of WAL are missing.
 
-use std::{collections::BTreeSet, io::Read};
+use std::io::Read;
 
 use hayloft_plugin_api::{Error, ErrorKind, Result};
-use hayloft_postgres::wal::{
-    FileName, Gap, History, Inventory, Lsn, SegmentRange, SegmentSize, TimelineId,
-};
+use hayloft_postgres::wal::{FileName, History, Inventory, SegmentSize, TimelineId};
 
 use super::{Archive, Stored, read};
 
 /// More than the history of a timeline has, in bytes.
 const MOST: u64 = 1 << 20;
-/// When segments of more directories than this are looked for, everything is
-/// listed.
-const FEW: usize = 64;
 
 impl Archive<'_> {
     /// Lists what there is, in all storages or in one, with the histories of
@@ -50,42 +45,6 @@ impl Archive<'_> {
         Ok(())
     }
 
-    /// Tells which of the segments that recovery reads between two positions
-    /// on its way to a timeline are in none of the storages: a backup that
-    /// ends at `to` can be restored if it is none. Only what can have them is
-    /// listed.
-    ///
-    /// ```text
-    /// let missing = archive.missing(backup.timeline, backup.begin, backup.end, size)?;
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`Archive::inventory`].
-    #[expect(dead_code, reason = "for base backups")]
-    pub(crate) fn missing(
-        &self,
-        timeline: TimelineId,
-        from: Lsn,
-        to: Lsn,
-        size: SegmentSize,
-    ) -> Result<Vec<Gap>> {
-        let history = self.history(timeline)?.unwrap_or_else(|| History::of_first(timeline));
-        let ranges = history.segments(from, to, size).map_err(|e| Error::msg(e.to_string()))?;
-        let mut inventory = Inventory::new(size);
-        let mut add = |stored: Stored| {
-            inventory.add(stored.name);
-            Ok(())
-        };
-        match directories(ranges) {
-            Some(few) => {
-                few.iter().try_for_each(|it| self.for_each(None, Some(it), &mut add))?;
-            }
-            None => self.for_each(None, None, &mut add)?,
-        }
-        Ok(inventory.missing(&history, from, to))
-    }
-
     /// Reads the history of a timeline, from the first storage in which it is
     /// whole.
     ///
@@ -115,36 +74,5 @@ impl Archive<'_> {
         History::parse(timeline, &content).map_err(|e| {
             Error::new(ErrorKind::CORRUPT, format!("{} is damaged: {e}", copy.place()))
         })
-    }
-}
-
-/// Returns the directories that these segments are in; nothing if they are
-/// many.
-fn directories(ranges: Vec<SegmentRange>) -> Option<BTreeSet<String>> {
-    let mut found = BTreeSet::new();
-    for range in ranges {
-        for name in range {
-            found.insert(name.directory());
-            if found.len() > FEW {
-                return None;
-            }
-        }
-    }
-    Some(found)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn many_directories_are_not_listed_one_by_one() {
-        let range = |last: &str| {
-            let ends = ("000000010000000000000005".parse().unwrap(), last.parse().unwrap());
-            vec![SegmentRange::new(ends.0, ends.1, SegmentSize::DEFAULT).unwrap()]
-        };
-        let few = directories(range("000000010000000100000000")).unwrap();
-        assert_eq!(few.into_iter().collect::<Vec<_>>(), ["0000000100000000", "0000000100000001"]);
-        assert_eq!(directories(range("000000010000FFFF00000000")), None);
     }
 }
