@@ -95,3 +95,32 @@ fn a_segment_that_is_replaced_behind_its_back_is_looked_at_again() {
     assert!(stored(&ground, segments[4]));
     settle(&ground);
 }
+
+#[test]
+fn every_storage_gets_each_segment_in_its_own_encoding() {
+    let ground = Ground::new(PLAIN);
+    let recipient = ground.age_key("key");
+    ground.configure(&format!(
+        "<encryptors><encryptor><name>age</name><recipient>{recipient}</recipient>\
+         <identity_file>$DIR/key</identity_file></encryptor></encryptors>\
+         <storages><storage><name>disk</name><type>local</type><root>$DIR/disk</root>\
+         <create>Y</create></storage><storage><name>other</name><type>local</type>\
+         <root>$DIR/other</root><create>Y</create></storage></storages>\
+         <postgres_servers><server><name>main</name><storage>disk</storage><wal>\
+         <spool>$DIR/spool</spool><storage><name>disk</name><encrypt>age</encrypt></storage>\
+         <storage><name>other</name><compress>lz4</compress></storage></wal>\
+         </server></postgres_servers>"
+    ));
+    let (segments, paths) = segments(&ground, 12);
+    for (segment, path) in segments.iter().zip(&paths) {
+        push(&ground, path).exits(0);
+        let status = format!("pg_wal/archive_status/{}.ready", segment.name());
+        fs::remove_file(ground.path(status)).unwrap();
+    }
+    settle(&ground);
+    for (root, suffix) in [("disk", ".zst.age"), ("other", ".lz4")] {
+        let names = ground.stored(root);
+        assert_eq!(names.iter().filter(|it| it.ends_with(suffix)).count(), 12, "{names:?}");
+    }
+    ground.wal(&["verify", "main"]).exits(0).says("12 good segments").says("24 copies");
+}

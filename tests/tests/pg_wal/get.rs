@@ -1,10 +1,6 @@
 //! What is found, however it got there.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{fs, path::Path, process::Command};
 
 use super::{
     ground::{Ground, PLAIN, wait_for},
@@ -164,15 +160,8 @@ fn a_segment_that_was_fetched_ahead_and_damaged_is_fetched_once_more() {
 
 #[test]
 fn who_has_the_secret_key_reads_and_who_has_not_can_still_archive() {
-    let keys = |name: &str, ground: &Ground| {
-        let file = ground.path(name);
-        let output = Command::new("age-keygen").arg("-o").arg(&file).stderr(Stdio::null()).output();
-        assert!(output.unwrap().status.success());
-        let output = Command::new("age-keygen").arg("-y").arg(&file).output().unwrap();
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    };
     let ground = Ground::new(PLAIN);
-    let (old, new) = (keys("old.key", &ground), keys("new.key", &ground));
+    let (old, new) = (ground.age_key("old.key"), ground.age_key("new.key"));
     let with = |encryptor: &str| {
         let encryptors = format!(
             "<encryptors><encryptor><name>team</name><type>age</type>{encryptor}</encryptor></encryptors>"

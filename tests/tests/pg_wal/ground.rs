@@ -141,6 +141,15 @@ impl Ground {
         Ended::of(&self.command(words).output().unwrap())
     }
 
+    /// Makes a secret key for age in a file, and returns the public one.
+    pub(crate) fn age_key(&self, name: &str) -> String {
+        let file = self.path(name);
+        let output = Command::new("age-keygen").arg("-o").arg(&file).stderr(Stdio::null()).output();
+        assert!(output.unwrap().status.success());
+        let output = Command::new("age-keygen").arg("-y").arg(&file).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
     /// Runs `hayloft pg wal …` by the script `shifted`.
     pub(crate) fn shifted(&self, words: &[&str]) -> Ended {
         let plain = self.command(words);
