@@ -30,7 +30,8 @@ use crate::error::{Error, Result};
 /// * an enumeration is its variant's name as text, or a single child element
 ///   of that name;
 /// * an element that no field takes is a warning with the nearest known
-///   name, or an error if the type has `deny_unknown_fields`.
+///   name, or an error if the type has `deny_unknown_fields`; text that no
+///   field takes is a warning.
 ///
 /// Everything that is wrong is found, not only the first thing.
 pub trait Configuration: Sized {
@@ -85,7 +86,7 @@ impl<T: DeserializeOwned> Configuration for T {
     fn decode(node: &Node) -> Decoded<Self> {
         let state = State::default();
         let mut value = None;
-        for _ in 0..2 * MOST_ERRORS {
+        for _ in 0..4 * MOST_ERRORS {
             let root = Element::new(Content::One(node), node.name.as_str(), &state);
             match T::deserialize(root) {
                 Ok(decoded) => {
@@ -120,10 +121,15 @@ impl Configuration for NoConfig {
 ///
 /// serde stops at the first error. So the place of each error is remembered
 /// as one to be *pretended*: the next attempt takes some value of the right
-/// type instead of what is written there, and finds the next error.
+/// type instead of what is written there, and finds the next error. Where the
+/// type takes no value that can be made up, the element is *left out*.
 #[derive(Default, Debug)]
 struct State {
     pretended: RefCell<HashSet<Place>>,
+    left_out: RefCell<HashSet<Place>>,
+    /// The parents of those that are left out, with their names: that they are
+    /// missing now is not what the user did.
+    gaps: RefCell<HashSet<(Place, String)>>,
     warned: RefCell<HashSet<Place>>,
     diagnostics: RefCell<Vec<Diagnostic>>,
 }
@@ -142,12 +148,18 @@ impl State {
         let made_up = !failure.has_position() && !pretended.is_empty();
         let mut places = failure.places();
         match places.next() {
-            // Nothing of that type can be made up: its parent is, silently,
-            // for what is wrong in here has been told already.
-            Some(first) if pretended.contains(&first) => places
-                .find(|place| !pretended.contains(place))
-                .is_some_and(|it| pretended.insert(it)),
-            Some(first) if made_up => pretended.insert(first),
+            // Nothing of that type can be made up: it is left out, or if that
+            // does not help its parent is made up; silently, for what is wrong
+            // in here has been told already.
+            Some(first) if pretended.contains(&first) => {
+                let parent = places.next();
+                if self.leaves_out(first, parent.as_ref(), &diagnostic) {
+                    return true;
+                }
+                let mut around = parent.into_iter().chain(places);
+                around.find(|it| !pretended.contains(it)).is_some_and(|it| pretended.insert(it))
+            }
+            Some(first) if made_up || self.is_gap(&first) => pretended.insert(first),
             Some(first) => {
                 let mut diagnostics = self.diagnostics.borrow_mut();
                 if !diagnostics.contains(&diagnostic) {
@@ -162,6 +174,30 @@ impl State {
                 }
                 false
             }
+        }
+    }
+
+    /// Leaves an element out of the next attempt; tells whether it was in this
+    /// one.
+    fn leaves_out(&self, element: Place, parent: Option<&Place>, found: &Diagnostic) -> bool {
+        let (Place::Node(_), Some(parent)) = (&element, parent) else { return false };
+        let name = found.path.rsplit('/').next().unwrap_or_default();
+        self.gaps.borrow_mut().insert((parent.clone(), name.to_owned()));
+        self.left_out.borrow_mut().insert(element)
+    }
+
+    /// Tells whether a field is missing only because it is left out.
+    fn is_gap(&self, place: &Place) -> bool {
+        let Place::Missing(parent, field) = place else { return false };
+        self.gaps.borrow().contains(&(Place::Node(*parent), (*field).to_owned()))
+    }
+
+    /// Warns of text where only elements are read, once.
+    fn stray(&self, node: &Node, path: &str) {
+        if self.warned.borrow_mut().insert(Place::missing(node, "$text")) {
+            let message = format!("the text in <{}> is not read", node.name);
+            let warning = Diagnostic::warning(node.text_position, path, message);
+            self.diagnostics.borrow_mut().push(warning.help("elements belong in it"));
         }
     }
 

@@ -213,9 +213,10 @@ fn a_wrong_value_of_a_type_that_reads_text_hides_no_other_error() {
     let wait_is =
         "3:tape/wait `long` is not a span of time such as `90`, `90s`, `15min`, `2h` or `7d`";
     assert_eq!(lines(&decoded.diagnostics), ["1:tape <address> is missing", size_is, wait_is]);
-    // No address can be made up, and nobody hears of that.
+    // No address can be made up: it is left out, and nobody hears of that.
     let decoded = Tape::decode(&element(1, "tape", "", vec![size, address]));
-    assert_eq!(lines(&decoded.diagnostics), [size_is, "4:tape/address invalid IP address syntax"]);
+    let address_is = "4:tape/address invalid IP address syntax";
+    assert_eq!(lines(&decoded.diagnostics), ["1:tape <wait> is missing", size_is, address_is]);
 }
 
 #[test]
@@ -237,11 +238,77 @@ fn text_with_attributes_is_the_text_field() {
 }
 
 #[test]
+fn text_that_no_field_takes_is_a_warning() {
+    let node = element(1, "inner", "x", vec![leaf(2, "path", "p")]);
+    let decoded = Inner::decode(&node);
+    assert_eq!(decoded.value, Some(Inner { path: "p".into(), keep: false }));
+    assert_eq!(lines(&decoded.diagnostics), ["1:inner the text in <inner> is not read"]);
+}
+
+#[test]
 fn a_plugin_without_configuration_takes_an_empty_element() {
     assert!(NoConfig::decode(&leaf(1, "none", "")).diagnostics.is_empty());
     let decoded = NoConfig::decode(&element(1, "none", "", vec![leaf(2, "x", "")]));
     assert!(decoded.value.is_some());
     assert_eq!(lines(&decoded.diagnostics), ["2:none/x unknown element <x>"]);
+}
+
+/// A whole number from 1: nothing that is made up is one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Positive(u8);
+
+impl<'de> Deserialize<'de> for Positive {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let number = text.parse().ok().filter(|it| *it > 0);
+        number
+            .map(Self)
+            .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not positive")))
+    }
+}
+
+#[test]
+fn what_cannot_be_made_up_hides_no_other_error() {
+    #[derive(Debug, Deserialize)]
+    #[serde(default)]
+    struct Optional {
+        jobs: Positive,
+        parts: Positive,
+        port: u16,
+    }
+    impl Default for Optional {
+        fn default() -> Self {
+            Self { jobs: Positive(1), parts: Positive(1), port: 0 }
+        }
+    }
+    let wrong = || {
+        let leaves = vec![leaf(2, "jobs", "0"), leaf(3, "parts", "x"), leaf(4, "port", "y")];
+        element(1, "it", "", leaves)
+    };
+    let expected = [
+        "2:it/jobs `0` is not positive",
+        "3:it/parts `x` is not positive",
+        "4:it/port `y` is not a whole number from 0 to 65535",
+    ];
+    assert_eq!(lines(&Optional::decode(&wrong()).diagnostics), expected);
+    let right = element(1, "it", "", vec![leaf(2, "jobs", "3")]);
+    let found = Optional::decode(&right).value.unwrap();
+    assert_eq!((found.jobs, found.parts, found.port), (Positive(3), Positive(1), 0));
+
+    #[derive(Debug, Deserialize)]
+    struct Needed {
+        #[expect(dead_code, reason = "never decoded")]
+        jobs: Positive,
+        #[expect(dead_code, reason = "never decoded")]
+        parts: Vec<Positive>,
+    }
+    // It is there, if not good: nobody is told that it is missing.
+    assert_eq!(lines(&Needed::decode(&wrong()).diagnostics)[..1], expected[..1]);
+    let several = vec![leaf(2, "jobs", "1"), leaf(3, "parts", "0"), leaf(4, "parts", "z")];
+    assert_eq!(
+        lines(&Needed::decode(&element(1, "it", "", several)).diagnostics),
+        ["3:it/parts `0` is not positive", "4:it/parts `z` is not positive"]
+    );
 }
 
 #[test]

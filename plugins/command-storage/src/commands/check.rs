@@ -2,6 +2,7 @@
 
 mod probe;
 mod report;
+mod right;
 mod steps;
 
 use hayloft_plugin_api::{Argument, CommandSpec, Error, ErrorKind, Result};
@@ -109,7 +110,7 @@ fn check(call: &Call<'_>, configured: &Configured, size: u64) -> Result<Report> 
             return Ok(report);
         }
         Err(error) => {
-            report.failed("open", &error, "");
+            report.failed("open", &error, None);
             return Ok(report);
         }
     }

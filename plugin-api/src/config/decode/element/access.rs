@@ -35,15 +35,20 @@ impl<'a, 'p> Members<'a, 'p> {
                 entries.push((format!("@{}", attribute.name), Content::Attribute(attribute)));
             }
         }
-        for child in &node.children {
+        let left_out = state.left_out.borrow();
+        for child in node.children.iter().filter(|it| !left_out.contains(&Place::node(it))) {
             let same = entries.iter_mut().find(|(name, _)| *name == child.name.as_str());
             match same {
                 Some((_, Content::Many(nodes))) => nodes.push(child),
                 _ => entries.push((child.name.to_string(), Content::Many(vec![child]))),
             }
         }
-        if !node.text.trim().is_empty() && fields.is_none_or(|it| it.contains(&"$text")) {
-            entries.push(("$text".to_owned(), Content::Text(node)));
+        if !node.text.trim().is_empty() {
+            if fields.is_none_or(|it| it.contains(&"$text")) {
+                entries.push(("$text".to_owned(), Content::Text(node)));
+            } else {
+                state.stray(node, path);
+            }
         }
         for field in fields.unwrap_or_default() {
             if state.pretends(&Place::missing(node, field)) {

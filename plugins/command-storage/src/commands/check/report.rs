@@ -5,6 +5,8 @@ use std::{fmt::Write, path::Path};
 use hayloft_plugin_api::{Error, ErrorKind, Result};
 use serde::Serialize;
 
+use super::right::Right;
+
 /// How a step ended; the greatest is the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -61,9 +63,9 @@ impl Report {
     }
 
     /// Notes a failure; `right` is what is missing if it was not permitted.
-    pub(super) fn failed(&mut self, step: &'static str, error: &Error, right: &str) {
-        let denied = error.kind() == ErrorKind::PERMISSION && !right.is_empty();
-        let missing = denied.then(|| format!("the right is missing to {right}"));
+    pub(super) fn failed(&mut self, step: &'static str, error: &Error, right: Option<Right>) {
+        let right = right.filter(|_| error.kind() == ErrorKind::PERMISSION);
+        let missing = right.map(|it| it.missing(&self.kind));
         let line = self.add(step, State::Failed, error.to_string());
         line.hint = match (missing, error.remedy()) {
             (Some(missing), Some(remedy)) => Some(format!("{missing}; {remedy}")),
@@ -75,7 +77,7 @@ impl Report {
     /// configuration file that is wrong, if it is for that.
     pub(super) fn not_opened(&mut self, error: &Error, file: &Path) {
         if error.diagnostics().is_empty() {
-            return self.failed("open", error, "");
+            return self.failed("open", error, None);
         }
         for it in error.diagnostics() {
             let (line, path, message) = (it.position.line, &it.path, &it.message);

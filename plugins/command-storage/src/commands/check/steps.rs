@@ -14,15 +14,9 @@ use rand::RngExt;
 use super::{
     probe::{Probe, sweep},
     report::{Report, State},
+    right::Right,
 };
 use crate::{commands::Call, shown::objects};
-
-/// What Amazon calls the rights; other stores have others for the same.
-const TO_LIST: &str = "list objects (s3:ListBucket)";
-const TO_WRITE: &str = "write objects (s3:PutObject, s3:AbortMultipartUpload)";
-const TO_READ: &str = "read objects (s3:GetObject)";
-const TO_REMOVE: &str = "remove objects (s3:DeleteObject)";
-const TO_LIST_UPLOADS: &str = "list unfinished uploads (s3:ListBucketMultipartUploads)";
 
 /// How often a small object is written and read, for the times of a request.
 const TIMES: usize = 5;
@@ -56,7 +50,7 @@ impl<'a> Check<'a> {
         let listed = self.list();
         match &listed {
             Ok(()) => self.sweep_probes(),
-            Err(error) => self.report.failed("list", error, TO_LIST),
+            Err(error) => self.report.failed("list", error, Some(Right::List)),
         }
         if listed.as_ref().is_err_and(|it| it.kind() != ErrorKind::PERMISSION) {
             // Where nobody is, or no such place, all else fails as well.
@@ -94,7 +88,7 @@ impl<'a> Check<'a> {
                 let detail = format!("{} of a check that was killed are removed", objects(count));
                 self.report.ok("sweep", detail);
             }
-            Err(error) => self.report.failed("sweep", &error, TO_REMOVE),
+            Err(error) => self.report.failed("sweep", &error, Some(Right::Remove)),
         }
     }
 
@@ -108,7 +102,7 @@ impl<'a> Check<'a> {
         for _ in 0..TIMES {
             let begun = Instant::now();
             if let Err(error) = probe.put("small", SMALL, false) {
-                self.report.failed("write", &error, TO_WRITE);
+                self.report.failed("write", &error, Some(Right::Write));
                 return false;
             }
             took.push(begun.elapsed());
@@ -130,7 +124,7 @@ impl<'a> Check<'a> {
             // There were two requests.
             took.push(begun.elapsed() / 2);
             if let Err(error) = read {
-                return self.report.failed("read", &error, TO_READ);
+                return self.report.failed("read", &error, Some(Right::Read));
             }
         }
         self.timed("read", median(took), "it is read, and a part of it");
@@ -163,9 +157,9 @@ impl<'a> Check<'a> {
                     ErrorKind::CORRUPT,
                     format!("what is known of it is wrong: {other:?}"),
                 );
-                self.report.failed("look", &error, "");
+                self.report.failed("look", &error, None);
             }
-            Err(error) => self.report.failed("look", &error, TO_READ),
+            Err(error) => self.report.failed("look", &error, Some(Right::Read)),
         }
     }
 
@@ -176,7 +170,7 @@ impl<'a> Check<'a> {
                                cannot be had here, so let one machine only work with it";
         let known = match self.storage.capabilities() {
             Ok(known) => known,
-            Err(error) => return self.report.failed("conditions", &error, ""),
+            Err(error) => return self.report.failed("conditions", &error, None),
         };
         let created = probe.put("small", b"other", true);
         match created {
@@ -186,7 +180,7 @@ impl<'a> Check<'a> {
             Err(error) if error.kind() == ErrorKind::UNSUPPORTED => {
                 self.report.warning("create", error.to_string(), BECAUSE);
             }
-            Err(error) => self.report.failed("create", &error, TO_WRITE),
+            Err(error) => self.report.failed("create", &error, Some(Right::Write)),
             Ok(_) => {
                 let detail = "the store accepts the condition and overwrites all the same";
                 self.report.warning("create", detail.to_owned(), BECAUSE);
@@ -210,7 +204,7 @@ impl<'a> Check<'a> {
             Err(error) if error.kind() == ErrorKind::UNSUPPORTED => {
                 self.report.warning("replace", error.to_string(), BECAUSE);
             }
-            Err(error) => self.report.failed("replace", &error, TO_WRITE),
+            Err(error) => self.report.failed("replace", &error, Some(Right::Write)),
         }
     }
 
@@ -236,7 +230,7 @@ impl<'a> Check<'a> {
             Ok(()) => self.speed("upload", bytes, begun.elapsed()),
             Err(error) if error.kind() == ErrorKind::CANCELLED => return Err(error),
             Err(error) => {
-                self.report.failed("upload", &error, TO_WRITE);
+                self.report.failed("upload", &error, Some(Right::Write));
                 return Ok(());
             }
         }
@@ -244,7 +238,7 @@ impl<'a> Check<'a> {
         match self.receive(&key, &piece, bytes) {
             Ok(()) => self.speed("download", bytes, begun.elapsed()),
             Err(error) if error.kind() == ErrorKind::CANCELLED => return Err(error),
-            Err(error) => self.report.failed("download", &error, TO_READ),
+            Err(error) => self.report.failed("download", &error, Some(Right::Read)),
         }
         Ok(())
     }
@@ -300,7 +294,7 @@ impl<'a> Check<'a> {
                 "what was removed is still found".to_owned(),
                 "the store answers what was; backups that were just removed may still be seen",
             ),
-            Err(error) => self.report.failed("remove", &error, TO_REMOVE),
+            Err(error) => self.report.failed("remove", &error, Some(Right::Remove)),
         }
     }
 
@@ -320,10 +314,10 @@ impl<'a> Check<'a> {
                 }
             }
             Err(error) if error.kind() == ErrorKind::PERMISSION => {
-                self.report.add("leftovers", State::Skipped, error.to_string()).hint =
-                    Some(format!("the right is missing to {TO_LIST_UPLOADS}"));
+                let hint = Right::ListUploads.missing(&self.report.kind);
+                self.report.add("leftovers", State::Skipped, error.to_string()).hint = Some(hint);
             }
-            Err(error) => self.report.failed("leftovers", &error, TO_LIST_UPLOADS),
+            Err(error) => self.report.failed("leftovers", &error, Some(Right::ListUploads)),
         }
     }
 
