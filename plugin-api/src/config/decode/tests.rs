@@ -281,6 +281,13 @@ fn what_cannot_be_made_up_hides_no_other_error() {
             Self { jobs: Positive(1), parts: Positive(1), port: 0 }
         }
     }
+    #[derive(Debug, Deserialize)]
+    struct Needed {
+        #[expect(dead_code, reason = "never decoded")]
+        jobs: Positive,
+        #[expect(dead_code, reason = "never decoded")]
+        parts: Vec<Positive>,
+    }
     let wrong = || {
         let leaves = vec![leaf(2, "jobs", "0"), leaf(3, "parts", "x"), leaf(4, "port", "y")];
         element(1, "it", "", leaves)
@@ -294,14 +301,6 @@ fn what_cannot_be_made_up_hides_no_other_error() {
     let right = element(1, "it", "", vec![leaf(2, "jobs", "3")]);
     let found = Optional::decode(&right).value.unwrap();
     assert_eq!((found.jobs, found.parts, found.port), (Positive(3), Positive(1), 0));
-
-    #[derive(Debug, Deserialize)]
-    struct Needed {
-        #[expect(dead_code, reason = "never decoded")]
-        jobs: Positive,
-        #[expect(dead_code, reason = "never decoded")]
-        parts: Vec<Positive>,
-    }
     // It is there, if not good: nobody is told that it is missing.
     assert_eq!(lines(&Needed::decode(&wrong()).diagnostics)[..1], expected[..1]);
     let several = vec![leaf(2, "jobs", "1"), leaf(3, "parts", "0"), leaf(4, "parts", "z")];
