@@ -1,7 +1,7 @@
 //! Builds what lies outside the workspace.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -19,6 +19,15 @@ pub(crate) fn example(name: &str) -> PathBuf {
 /// All crates share a target directory, so dependencies are built once.
 fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("examples")
+}
+
+/// Keeps all others from building, and so from replacing the library that is
+/// being tested or copied: cargo itself does so only while it builds.
+fn one_at_a_time() -> File {
+    fs::create_dir_all(target()).unwrap();
+    let lock = File::create(target().join("lock")).unwrap();
+    lock.lock().unwrap();
+    lock
 }
 
 /// Runs `cargo COMMAND` in a crate, which must end well.
@@ -49,15 +58,19 @@ fn cargo(directory: &Path, arguments: &[&str]) {
 
 /// Runs a crate's tests.
 pub(crate) fn test_crate(directory: &Path) {
+    let _lock = one_at_a_time();
     cargo(directory, &["test", "--quiet"]);
 }
 
-/// Builds a crate and returns the library `library` that it makes.
-pub(crate) fn build_crate(directory: &Path, library: &str) -> PathBuf {
+/// Builds a crate and copies the library `library` that it makes into a
+/// directory; returns where it is there.
+pub(crate) fn build_crate(directory: &Path, library: &str, to: &Path) -> PathBuf {
+    let _lock = one_at_a_time();
     cargo(directory, &["build", "--quiet"]);
-    let built = target().join("debug").join(format!("lib{library}.so"));
-    assert!(built.exists(), "{} was not made", built.display());
-    built
+    let name = format!("lib{library}.so");
+    let copy = to.join(&name);
+    fs::copy(target().join("debug").join(&name), &copy).unwrap();
+    copy
 }
 
 /// Builds the example in C, with the flags of its Makefile, into a directory.

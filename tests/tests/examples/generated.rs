@@ -1,8 +1,6 @@
 //! `hayloft plugin new`: what it writes builds, passes its tests, loads, and
 //! its example configuration is right.
 
-use std::fs;
-
 use hayloft_tests::Sandbox;
 
 use super::build::{build_crate, root, test_crate};
@@ -16,10 +14,8 @@ fn generated(kind: &str) {
     written.says("cargo test").says(&format!("target/release/libnew_{kind}.so"));
     let directory = sandbox.path(&name);
     test_crate(&directory);
-    let built = build_crate(&directory, &format!("new_{kind}"));
     let plugins = sandbox.dir("plugins");
-    let installed = plugins.join(built.file_name().unwrap());
-    fs::copy(&built, &installed).unwrap();
+    let installed = build_crate(&directory, &format!("new_{kind}"), &plugins);
     sandbox.ok(&["plugin", "check", installed.to_str().unwrap()]);
     let example = directory.join("example.xml");
     let arguments =

@@ -72,9 +72,7 @@ fn private() -> tempfile::TempDir {
 /// Copies the library of an example into a directory of its own.
 fn installed(name: &str, library: &str) -> (tempfile::TempDir, Suite) {
     let directory = private();
-    let built = build_crate(&example(name), library);
-    let file = directory.path().join(built.file_name().unwrap());
-    fs::copy(&built, &file).unwrap();
+    let file = build_crate(&example(name), library, directory.path());
     (directory, Suite::of_file(file))
 }
 
