@@ -41,7 +41,8 @@ pub(crate) fn streaming(common: &Common, headers: HeaderMap) -> Result<reqwest::
 fn pem(file: &Path) -> Result<Vec<u8>> {
     let shown = file.display();
     let failed = |e| Error::from(e).context(format!("cannot read the certificates {shown}"));
-    fs::read(file).map_err(|e| failed(e).hint("correct <ca_file>"))
+    fs::read(file)
+        .map_err(|e| failed(e).hint("correct <ca_file>, or AWS_CA_BUNDLE where that counts"))
 }
 
 const NAME: &str = concat!("hayloft/", env!("CARGO_PKG_VERSION"));

@@ -61,22 +61,24 @@ struct Room {
 }
 
 impl Room {
-    /// Returns the room for the content of a file of so many bytes: in large
-    /// pages if the kernel has some, as an encoder goes through all of it.
+    /// Returns the room for the content of a file of so many bytes.
     fn content(&mut self, size: usize) -> io::Result<&mut MmapMut> {
-        let fitting = self.content.take().filter(|it| it.len() == size);
-        let content = fitting.map_or_else(
-            || {
-                let new = MmapMut::map_anon(size)?;
-                if let Err(error) = new.advise(Advice::HugePage) {
-                    tracing::debug!("no large pages: {error}");
-                }
-                Ok::<_, io::Error>(new)
-            },
-            Ok,
-        )?;
+        let content = match self.content.take().filter(|it| it.len() == size) {
+            Some(fitting) => fitting,
+            None => in_large_pages(size)?,
+        };
         Ok(self.content.insert(content))
     }
+}
+
+/// Returns memory in large pages if the kernel has some: an encoder that goes
+/// through all of it is quicker then.
+fn in_large_pages(size: usize) -> io::Result<MmapMut> {
+    let memory = MmapMut::map_anon(size)?;
+    if let Err(error) = memory.advise(Advice::HugePage) {
+        tracing::debug!("no large pages: {error}");
+    }
+    Ok(memory)
 }
 
 /// Gives the room back, also when its user panics: others wait for it.
